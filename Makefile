@@ -9,13 +9,17 @@ CORE ?=
 ON_PYTHON ?=
 PYTEST_ARGS ?=
 CORE_TESTS_ARGS ?=
+ROUNDS ?= 10
+SEED ?=
+FIRST ?= 1
+MINUTES ?=
 
 ENVIRONMENT = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tools.environment
 ON_CORE = $(if $(CORE),--core $(CORE)) $(if $(ON_PYTHON),--python $(ON_PYTHON))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration timing core-tests coverage molecule demo bench screenshot docs changelog build install clean
+.PHONY: help test test-all-cores lint format unit integration timing core-tests coverage endurance molecule demo bench screenshot docs changelog build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
@@ -50,6 +54,9 @@ core-tests:  ## ansible-core's own integration tests with the callback, and with
 
 coverage:  ## every row of the integration tests on one core, and docs/coverage.md made from them
 	@$(ENVIRONMENT) coverage $(ON_CORE) -- $(PYTEST_ARGS)
+
+endurance:  ## ROUNDS=10 rounds of ten runs on four hosts, five of them interrupted at random; SEED=N FIRST=M repeat a round
+	@$(ENVIRONMENT) endurance $(ON_CORE) -- --rounds $(ROUNDS) --first $(FIRST) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 molecule:  ## the scenarios in extensions/molecule, on throw-away hosts
 	@$(ENVIRONMENT) molecule $(ON_CORE) -- $(PYTEST_ARGS)

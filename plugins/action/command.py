@@ -12,7 +12,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.record
 )
 
 
-class ActionModule(RecordedAction, CoreCommand):  # type: ignore[misc]
+class ActionModule(RecordedAction, CoreCommand):
     """Core's action, recorded and with the kill options as arguments."""
 
     fixed_arguments = {"_uses_shell": False}  # noqa: RUF012

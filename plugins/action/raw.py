@@ -12,7 +12,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.record
 )
 
 
-class ActionModule(RecordedAction, CoreRaw):  # type: ignore[misc]
+class ActionModule(RecordedAction, CoreRaw):
     """Core's action, recorded and with the kill options as arguments."""
 
     runs_module = False
+
+    #: Core's action ignores what it does not know: a misspelt kill option had no effect.
+    _VALID_ARGS = frozenset({"_raw_params", "executable"})

@@ -12,7 +12,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.record
 )
 
 
-class ActionModule(RecordedAction, CoreScript):  # type: ignore[misc]
+class ActionModule(RecordedAction, CoreScript):
     """Core's action, recorded and with the kill options as arguments."""
 
     runs_module = False

@@ -32,6 +32,7 @@ notes:
 extends_documentation_fragment:
   - treekill.remote.kill
   - treekill.remote.kill.after_kill
+  - treekill.remote.kill.always
   - treekill.remote.record
 """
 
@@ -46,8 +47,8 @@ ansible_cfg: |
 
 import typing as t
 
-from ansible import __version__ as core_version
 from ansible.plugins.callback import CallbackBase
+from ansible.release import __version__ as core_version
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import (
     leave_outcome,
     outcome_file,
@@ -69,7 +70,7 @@ if t.TYPE_CHECKING:
 _OVERWRITES_HANDLERS = ("2.19.0", "2.19.1", "2.19.2", "2.19.3")
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):
     """Adapts core's events to a guarded run."""
 
     CALLBACK_VERSION = 2.0
@@ -104,13 +105,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         )
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
-        """Begin where no playbook has started: this is then the first event.
+        """Begin where no playbook has started, and warn about the play.
 
+        The start of a play is then the first event.
         ansible-console loads its callbacks anew for each of its commands, and starts no playbook.
         Neither does a program that runs plays itself.
         """
         if not self._begun:
             self._begin(getattr(play, "_loader", None), "", announced=False)
+        if self._run is not None:
+            self._run.warn_about(play)
 
     def _begin(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
         if core_version in _OVERWRITES_HANDLERS:
@@ -128,15 +132,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         # Imported late: these files fail on a core that lacks what they need.
         from ansible_collections.treekill.remote.plugins.plugin_utils._run import (  # noqa: PLC0415
             patch_console,
-            start,
+            start_run,
         )
 
-        options, records, self._after = start.options_or_exit(loader, basedir, self._display)
+        found = start_run.options_or_exit(loader, basedir, self._display)
+        options, records, self._after, always = found
         if not self._begun:
             until_exit = not api.is_supported(api.Feature.CONSOLE) or (
                 announced and patch_console.is_command_line()
             )
-            self._run = run = start.begin(options, records, self._display, until_exit)
+            self._run = run = start_run.begin(options, records, self._display, until_exit, always)
             if run is not None and not until_exit:
                 patch_console.at_end_of_run(self, lambda: self._end(run))
         if self._run is not None:
@@ -171,8 +176,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def _task_ended(
         self, result: CallbackTaskResult, *dummy_arguments: object, **dummy_keywords: object
     ) -> None:
-        if self._run is not None and self._run.in_flight is not None:
-            self._run.in_flight.ended(getattr(result, "host", None) or result._host)
+        if self._run is not None:
+            self._run.task_ended(getattr(result, "host", None) or result._host)
         self._reraise_interrupt()
 
     def _reraise_interrupt(self, *dummy_arguments: object, **dummy_keywords: object) -> None:

@@ -324,7 +324,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.ssh_clie
 display = Display()
 
 
-class Connection(ConnectionBase):  # type: ignore[misc]
+class Connection(ConnectionBase):
     """One host by paramiko.
 
     The connection lasts for all commands and files of a task, including the items of a loop.
@@ -366,7 +366,12 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         )
         display.vvv(f"paramiko: EXEC {cmd}", host=self.get_option("remote_addr"))
         return self._connected_client.execute(
-            cmd, in_data, terminal, self.become if sudoable else None, self.before_command
+            cmd,
+            in_data,
+            terminal,
+            self.become if sudoable else None,
+            self.before_command,
+            held=vars(self).get("held_client"),
         )
 
     def put_file(self, in_path: str, out_path: str) -> None:

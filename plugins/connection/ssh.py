@@ -47,7 +47,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_g
 )
 
 
-class Connection(CoreConnection):  # type: ignore[misc]
+class Connection(CoreConnection):
     """Core's connection, which guards itself when its options are set."""
 
     kill_order_plugin = "ansible.builtin.ssh"

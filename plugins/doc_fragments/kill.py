@@ -31,8 +31,8 @@ options:
   kill_children:
     description:
       - Signal the rest of the tree as well.
-      - With V(false) only the root is signalled. What it leaves behind lives on, and the recap
-        lists it.
+      - With V(false) only the root is signalled. What it leaves behind keeps running, and the
+        recap lists it.
     type: bool
     default: true
     env:
@@ -65,6 +65,7 @@ options:
       - With V(tree) all processes of the command get the signal at once. Use it for programs that
         handle the signal by waiting for the processes that they have started.
       - SIGHUP, SIGINT and SIGQUIT always go to all of them, as from a terminal.
+    version_added: 2.0.0
     type: str
     choices: [mixed, tree]
     default: mixed
@@ -87,6 +88,77 @@ options:
         key: kill_timeout
     vars:
       - name: treekill_kill_timeout
+  finish:
+    description:
+      - Leave a transaction of a package manager or a file system tool to finish, instead of ending
+        it. All else of the tree is ended. O(finish_programs) and O(finish_modules) say what counts.
+      - With V(false) a transaction is ended like any process. That can leave a package half
+        configured, or a file system half written.
+    version_added: 2.0.0
+    type: bool
+    default: true
+    env:
+      - name: TREEKILL_FINISH
+    ini:
+      - section: treekill
+        key: finish
+    vars:
+      - name: treekill_finish
+  finish_programs:
+    description:
+      - Names of the programs whose transactions are left to finish. An asterisk at the end stands
+        for any letters.
+      - The name is that of the executable file, after symbolic links. Root must own the file, and
+        the process must run as root, or as a user of the task. A script does not count.
+      - Package managers and C(lvm) count only while they hold the lock of their database. A program
+        that downloads, or waits for a lock that another process holds, is ended.
+      - An empty list leaves none to finish.
+    version_added: 2.0.0
+    type: list
+    elements: str
+    default:
+      [dpkg, apt-get, apt, "aptitude*", rpm, rpmdb, dnf5, microdnf, zypp-rpm, pacman, apk,
+      flatpak, mke2fs, "mkfs.*", resize2fs, tune2fs, e2fsck, "fsck.*", xfs_growfs,
+      xfs_repair, lvm, parted, sfdisk, sgdisk, cryptsetup, mdadm, grub-install,
+      grub2-install, fwupdtool, flashrom, pg_upgrade, mysql_upgrade, mariadb-upgrade]
+    env:
+      - name: TREEKILL_FINISH_PROGRAMS
+    ini:
+      - section: treekill
+        key: finish_programs
+    vars:
+      - name: treekill_finish_programs
+  finish_modules:
+    description:
+      - Databases that count when a Python program holds their lock, such as a module of Ansible.
+      - V(apt) is the one of dpkg, which python3-apt uses. V(dnf) is the one of rpm, which C(dnf),
+        C(yum) and libdnf use.
+      - An empty list leaves none to finish.
+    version_added: 2.0.0
+    type: list
+    elements: str
+    default: [apt, dnf]
+    env:
+      - name: TREEKILL_FINISH_MODULES
+    ini:
+      - section: treekill
+        key: finish_modules
+    vars:
+      - name: treekill_finish_modules
+  finish_timeout:
+    description:
+      - Seconds after which a transaction is ended like all else, with first signals and
+        O(kill_timeout).
+    version_added: 2.0.0
+    type: float
+    default: 600
+    env:
+      - name: TREEKILL_FINISH_TIMEOUT
+    ini:
+      - section: treekill
+        key: finish_timeout
+    vars:
+      - name: treekill_finish_timeout
   kill_wait:
     description:
       - After an interruption, the main process waits for the report of the hosts and prints the
@@ -104,7 +176,7 @@ options:
       - name: treekill_kill_wait
   kill_retry_for:
     description:
-      - Seconds to go on trying a host that can't be reached, with growing pauses, also after the
+      - Seconds to keep trying a host that can't be reached, with growing pauses, also after the
         main process has ended.
     type: float
     default: 60
@@ -119,6 +191,8 @@ options:
     description:
       - End jobs with C(poll) 0 as well when the run is interrupted.
       - With V(false) they are left alone, and the recap lists them.
+      - With V(true) their hosts end them as well if the whole controller is gone. For that, one
+        idle session stays open on each host with such a job, as long as the run lasts.
     type: bool
     default: false
     env:
@@ -131,7 +205,7 @@ options:
   supervise:
     description:
       - Put a supervisor around modules. This small process on the host keeps every orphan of the
-        module in the tree. It ends the tree by itself when the connection breaks, even if the whole
+        module in the tree. It ends the tree itself when the connection breaks, even if the whole
         controller is gone.
       - It needs Linux and Python 3.6 or later on the host. Elsewhere, and if O(kill_children) is
         V(false), tasks run without it.
@@ -146,7 +220,7 @@ options:
       - name: treekill_supervise
   on_disconnect:
     description:
-      - What becomes of a tree that loses its connection while the run goes on.
+      - What becomes of a tree that loses its connection while the run continues.
       - With V(kill) it is ended as soon as its host can be reached again.
       - With V(keep) it is left alone, for tasks that cut their own connection on purpose, such as
         network set-up.
@@ -195,14 +269,16 @@ options:
       - It names tasks files, which become one play, or playbooks, but not both. Relative paths are
         looked up beside the interrupted playbook, then in the current directory.
       - It is a separate run. It has the inventory, user, keys, become options, extra variables,
-        vault identities and check mode of the interrupted command line, and the passwords that were
-        typed for it. It is guarded as well, and runs no O(after_kill) itself.
+        vault identities and check mode of the interrupted command line. It also has the passwords
+        that were typed for that. It is guarded as well, and runs no O(after_kill) itself.
       - A host with survivors, or without a confirmed end, is left out. The recap lists these hosts.
-      - It gets the variables C(treekill_run), the id of the interrupted run; C(treekill_cause),
-        such as V(SIGINT); C(treekill_hosts), the hosts that it is run on; C(treekill_interrupted),
-        for each of them C(tasks), the names of the tasks that were ended; and C(treekill_task), the
-        first of these on the host at hand.
-      - Nothing is run by default.
+      - It gets five variables. C(treekill_run) is the id of the interrupted run.
+      - C(treekill_cause) is the cause, such as V(SIGINT).
+      - C(treekill_hosts) lists the hosts that it is run on.
+      - C(treekill_interrupted) has C(tasks) for each of them, the names of the tasks that were
+        ended.
+      - C(treekill_task) is the first of these on the current host.
+      - Nothing is run by default, and with V(none).
     type: list
     elements: str
     default: []
@@ -225,6 +301,101 @@ options:
         key: after_kill_timeout
     vars:
       - name: treekill_after_kill_timeout
+"""
+
+    #: For the callback: an option of the run.
+    ALWAYS = r"""
+options:
+  run_always:
+    description:
+      - After the first SIGINT, SIGTERM or SIGHUP, the C(always) sections of blocks run before the
+        run ends, as C(finally) does in Python. First everything that is running is ended. Then each
+        host of the play runs the C(always) sections of the blocks that it is in, from the innermost
+        out.
+        Nothing else runs, no C(rescue), no handler and no further play.
+      - A task of another host may have been waiting. Its host runs its C(always) sections too.
+      - A second signal ends these as well. Then the run ends as any interrupted run.
+      - A host on which the end of its task is not confirmed is left out. The recap lists what ran.
+      - It works with the strategies linear, free and host_pinned.
+      - It is an option of the run. Of all variables, only extra variables can set it.
+    version_added: 2.0.0
+    type: bool
+    default: false
+    env:
+      - name: TREEKILL_RUN_ALWAYS
+    ini:
+      - section: treekill
+        key: run_always
+    vars:
+      - name: treekill_run_always
+"""
+
+    #: For modules that end processes when their task runs. C(KILL_ARGUMENTS) of the hosts' side has
+    #: their types and defaults.
+    MODULES = r"""
+options:
+  kill_signal:
+    description: First signal to the roots of the trees. A name, with or without C(SIG), or a
+      number.
+    type: str
+    default: TERM
+  kill_children:
+    description: Signal the rest of the trees as well.
+    type: bool
+    default: true
+  kill_children_signal:
+    description: First signal to the rest of the trees. A name, with or without C(SIG), or a number.
+    type: str
+    default: TERM
+  kill_mode:
+    description:
+      - Which processes get the first signal at once. With V(mixed) a program that handles the
+        signal gets it alone, and what it has started when it has gone.
+      - With V(tree) all of them.
+    version_added: 2.0.0
+    type: str
+    choices: [mixed, tree]
+    default: mixed
+  kill_timeout:
+    description: The grace period in seconds, from the first signal to SIGKILL for what is left.
+    type: float
+    default: 10
+  finish:
+    description:
+      - Leave a transaction of a package manager or a file system tool to finish, and end it only
+        when O(finish_timeout) is over. The module waits for it. All else is ended.
+      - With V(false) a transaction is ended like any process.
+    version_added: 2.0.0
+    type: bool
+    default: true
+  finish_programs:
+    description:
+      - Names of the programs whose transactions are left to finish, see
+        O(treekill.remote.guardian#callback:finish_programs).
+      - The default is the same as there.
+    version_added: 2.0.0
+    type: list
+    elements: str
+  finish_modules:
+    description:
+      - Databases that count when a Python program holds their lock, see
+        O(treekill.remote.guardian#callback:finish_modules).
+      - The default is the same as there.
+    version_added: 2.0.0
+    type: list
+    elements: str
+  finish_timeout:
+    description: Seconds after which a transaction is ended like all else.
+    version_added: 2.0.0
+    type: float
+    default: 600
+  arguments:
+    description:
+      - Return command lines. With V(false), return only names of programs, for command lines that
+        hold secrets.
+      - Command lines of a supervised task with C(no_log) are never returned.
+    type: bool
+    default: true
 """
 
     #: For actions and modules: the same options as task arguments. They have no default: an option
@@ -252,10 +423,10 @@ def _arguments() -> str:
             f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}),"
             f" or C({name}) of section C([treekill]) in C(ansible.cfg)."
         )
-        choices = {"choices": option["choices"]} if "choices" in option else {}
+        more = {fact: option[fact] for fact in ("choices", "version_added") if fact in option}
         arguments[name] = {
             "type": option["type"],
-            **choices,
+            **more,
             "description": [*option["description"], source],
         }
     return yaml.safe_dump({"options": arguments})

@@ -16,9 +16,12 @@ options:
         that was ended, with its command line.
       - C({run}) in it stands for the run's id. For a directory, and a path that ends with a slash,
         the file is called C(treekill-{run}.json) there.
-      - If it is empty, there is no report. Command lines may hold secrets that should not be on a
+      - If it is empty or V(none), there is no report. A relative path in C(ansible.cfg) begins at
+        the directory of that file, and others at the current directory. C({{CWD}}) stands for the
+        current directory.
+      - Command lines may hold secrets that should not be on a
         disk. Those of tasks with C(no_log) are left out.
-    type: str
+    type: path
     default: ''
     env:
       - name: TREEKILL_REPORT_PATH
@@ -33,8 +36,9 @@ options:
         and its playbook. It also has the hosts on which commands were under way when the run was
         interrupted, and whether these are known to be gone. It has no command line, no task and no
         reason.
-      - The default follows E(ANSIBLE_HOME). With C(none) there is no journal.
-    type: str
+      - The default follows E(ANSIBLE_HOME). If it is empty or V(none), there is no journal.
+        Relative paths are read as those of O(report_path).
+    type: path
     default: ~/.ansible/treekill/journal
     env:
       - name: TREEKILL_JOURNAL_PATH
@@ -67,4 +71,21 @@ options:
         key: journal_size
     vars:
       - name: treekill_journal_size
+  notify_command:
+    description:
+      - A command that is run on the controller when a run was interrupted, whatever was found. It
+        gets the verdict as one line of JSON on its standard input. The line has the names of the
+        hosts, and no command line, task or reason.
+      - It is run without a shell, for 10 seconds at most. Its output is not shown.
+      - If it is empty or V(none), nothing is run.
+    version_added: 2.0.0
+    type: str
+    default: ''
+    env:
+      - name: TREEKILL_NOTIFY_COMMAND
+    ini:
+      - section: treekill
+        key: notify_command
+    vars:
+      - name: treekill_notify_command
 """

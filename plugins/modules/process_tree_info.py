@@ -15,14 +15,20 @@ description:
     tree, its root, its state, and its task if its supervisor names it.
   - It only looks. It returns no facts. The command that executes the module itself is left out.
 options:
-  run:
-    description: Only the commands of these runs, each sixteen hexadecimal digits in quotes, as the
-      recap shows them.
+  runs:
+    description:
+      - Only the commands of these runs, each sixteen hexadecimal digits in quotes, as the recap
+        shows them.
+      - The alias C(run) is deprecated, and is removed in version 3.0.0.
     type: list
     elements: str
+    aliases: [run]
   older_than:
-    description: Only commands whose oldest process was started more than so many seconds ago.
-    type: float
+    description:
+      - Only commands whose oldest process was started longer ago than this.
+      - A number with V(s), V(m), V(h), V(d) or V(w) for seconds to weeks, such as V(2d). Without a
+        letter it is seconds.
+    type: str
   dead:
     description:
       - Only commands whose RV(trees[].state) is V(abandoned).
@@ -36,7 +42,7 @@ options:
       - A command whose evidence can't be read, or differs, is not dead. A command over another
         connection than ssh never is.
       - What a command left behind when it returned is never dead, since it may be there on purpose.
-        Neither is an asynchronous job. If you know that their run is over, name it with O(run).
+        Neither is an asynchronous job. If you know that their run is over, name it with O(runs).
     type: bool
     default: false
   arguments:
@@ -94,13 +100,13 @@ EXAMPLES = r"""
 - name: List commands of more than an hour that no controller will ever hear from again
   treekill.remote.process_tree_info:
     dead: true
-    older_than: 3600
+    older_than: 1h
   become: true
   register: abandoned
 
 - name: List what one run has left, without command lines
   treekill.remote.process_tree_info:
-    run: '8c0e4010f40ee5a5'
+    runs: '8c0e4010f40ee5a5'
     arguments: false
   become: true
 """
@@ -233,40 +239,54 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
     check_names,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._survey import state
+from ansible_collections.treekill.remote.plugins.module_utils._survey.arguments import (
+    former_name,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import age_of, as_result
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
+    SelectionOptions,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+        CommandTree,
+    )
 
-def wanted(tree, params, snapshot):
+
+def wanted(tree: "CommandTree", options: SelectionOptions, snapshot: "Snapshot") -> bool:
     """Whether the task's options select this command."""
-    if params["run"] and tree.run not in params["run"]:
+    if options.runs and tree.run not in options.runs:
         return False
-    if params["dead"] and tree.state != state.ABANDONED:
+    if options.dead and tree.state != state.ABANDONED:
         return False
-    return params["older_than"] is None or age_of(tree, snapshot) > params["older_than"]
+    return options.older_than is None or age_of(tree, snapshot) > options.older_than
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "run": {"type": "list", "elements": "str"},
-            "older_than": {"type": "float"},
+            "runs": {"type": "list", "elements": "str", **former_name("run")},
+            "older_than": {"type": "str"},
             "dead": {"type": "bool", "default": False},
             "arguments": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     try:
-        for run in module.params["run"] or ():
+        for run in module.params["runs"] or ():
             check_names(run, ANY_LEASE)
+        options = SelectionOptions.from_params(module.params)
         survey = Survey(process_table())
     except (OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     trees = [
         as_result(tree, survey.snapshot, module.params["arguments"])
         for tree in survey.trees
-        if wanted(tree, module.params, survey.snapshot)
+        if wanted(tree, options, survey.snapshot)
     ]
     module.exit_json(
         changed=False,

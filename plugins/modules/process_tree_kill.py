@@ -12,31 +12,35 @@ author:
   - The treekill.remote authors (@treekill)
 description:
   - Ends whole process trees, as the guardian does after an interruption. It stops the tree so that
-    nothing can escape, signals it, waits for the grace period, kills what is left, and returns what
-    became of each process.
-  - Name what to end by a run, by single commands of a run, by a process, by a pid file, or as all
-    that is dead.
-  - The commands of the run that executes the module are never ended, nor is a process that stands
+    nothing can escape, signals it, and waits for the grace period. Then it kills what is left, and
+    returns what became of each process.
+  - Name what to end by a run, or by single commands of a run. Or name it by a process, by a pid
+    file, or as all that is dead.
+  - The commands of the run that executes the module are never ended, nor is a process
     above the module.
 options:
-  run:
+  runs:
     description:
       - Ids of runs that are over, each sixteen hexadecimal digits, as the recap shows them. Ends
         their commands that have not returned.
       - Make sure that they are over. A command of a run that is still in flight is ended as well.
       - The run that executes the task is refused.
+      - The alias C(run) is deprecated, and is removed in version 3.0.0.
     type: list
     elements: str
-  lease:
+    aliases: [run]
+  leases:
     description:
-      - Only these commands of the one run in O(run), each eight hexadecimal digits, with all that
+      - Only these commands of the one run in O(runs), each eight hexadecimal digits, with all that
         they have left behind.
-      - Put them in quotes, since YAML takes some of them for numbers. The same goes for O(run).
+      - Put them in quotes, since YAML takes some of them for numbers. The same goes for O(runs).
+      - The alias C(lease) is deprecated, and is removed in version 3.0.0.
     type: list
     elements: str
+    aliases: [lease]
   left_behind:
     description:
-      - End also what returned commands of O(run) have left behind, and asynchronous jobs. They may
+      - End also what returned commands of O(runs) have left behind, and asynchronous jobs. They may
         be daemons that were started on purpose.
       - With V(false) they are not touched, and are returned as RV(left_alone).
     type: bool
@@ -46,17 +50,18 @@ options:
       - End every command of every run that no controller will ever hear from again. The rule is
         that of O(treekill.remote.process_tree_info#module:dead).
     type: bool
-    default: false
   older_than:
-    description: With O(dead), only commands whose oldest process was started more than so many
-      seconds ago.
-    type: float
+    description:
+      - With O(dead), only commands whose oldest process was started longer ago than this.
+      - A number with V(s), V(m), V(h), V(d) or V(w) for seconds to weeks, such as V(2d). Without a
+        letter it is seconds.
+    type: str
   pid:
     description:
-      - End this process and all that stands below it. A process that has left its parents does not
-        stand below it any more; O(lease) finds such a process.
-      - Refused for pid 1 and less, for threads and the kernel's own, and for processes that stand
-        above the module.
+      - End this process and all processes below it. A process that has left its parents is no
+        longer below it; O(leases) finds such a process.
+      - Refused for pid 1 and less, for threads and the kernel's own, and for processes above the
+        module.
     type: int
   start:
     description:
@@ -67,50 +72,21 @@ options:
     type: int
   pid_file:
     description:
-      - End the process that this file names, and all that stands below it, under the rules of
+      - End the process that this file names, and all processes below it, under the rules of
         O(pid).
       - The file has to be a regular one with one name, and no symbolic link. Only its owner may be
         able to write it. It has to hold nothing but one number. It has to belong to root, or to the
-        user that the process runs as. If it belongs to root, no other user may be able to replace
-        files in its directory or in one above it. A symbolic link among the directories of the path
-        has to belong to root, to the owner of the file, or to the user that the module runs as.
+        user that the process runs as.
+      - If it belongs to root, no other user may be able to replace files in its directory or in one
+        above it.
+      - A symbolic link among the directories of the path has to belong to one of three users. They
+        are root, the owner of the file, and the user that the module runs as.
       - A file that was written before its process was started is stale, and is refused. A file that
         can't be compared with its process is refused as well.
       - If there is no such file, or no such process, there is nothing to end.
     type: path
-  kill_signal:
-    description: First signal to the roots of the trees. A name, with or without C(SIG), or a
-      number.
-    type: str
-    default: TERM
-  kill_children:
-    description: Signal the rest of the trees as well.
-    type: bool
-    default: true
-  kill_children_signal:
-    description: First signal to the rest of the trees. A name, with or without C(SIG), or a number.
-    type: str
-    default: TERM
-  kill_mode:
-    description:
-      - Which processes get the first signal at once. With V(mixed) a program that handles the
-        signal gets it alone, and what it has started when it has gone.
-      - With V(tree) all of them.
-    type: str
-    choices: [mixed, tree]
-    default: mixed
-  kill_timeout:
-    description: The grace period in seconds, from the first signal to SIGKILL for what is left.
-    type: float
-    default: 10
-  arguments:
-    description:
-      - Return command lines. With V(false), return only names of programs, for command lines that
-        hold secrets.
-      - Command lines of a supervised task with C(no_log) are never returned.
-    type: bool
-    default: true
 extends_documentation_fragment:
+  - treekill.remote.kill.modules
   - treekill.remote.attributes
 attributes:
   check_mode:
@@ -126,8 +102,8 @@ notes:
   - Needs Python 3.6 or later on the host.
   - Without C(become), it finds and ends only processes of the login user. With C(become) to root,
     it finds and ends all.
-  - Processes with C(TREEKILL=spare) in their environment, ssh servers that run as root, and what
-    stands below either of them, are left alone.
+  - Processes with C(TREEKILL=spare) in their environment, ssh servers that run as root, and the
+    processes below either of them, are left alone.
   - An interruption of the run does not stop a kill that has begun.
 seealso:
   - module: treekill.remote.process_tree_info
@@ -138,13 +114,13 @@ seealso:
 EXAMPLES = r"""
 - name: End what an interrupted run has left
   treekill.remote.process_tree_kill:
-    run: '8c0e4010f40ee5a5'
+    runs: '8c0e4010f40ee5a5'
   become: true
 
 - name: End two commands of a run that its recap could not confirm, daemons and all
   treekill.remote.process_tree_kill:
-    run: '8c0e4010f40ee5a5'
-    lease: ['89abcdef', '01234567']
+    runs: '8c0e4010f40ee5a5'
+    leases: ['89abcdef', '01234567']
   become: true
 
 - name: End all that no controller will ever hear from again, with a minute to clean up
@@ -177,7 +153,7 @@ EXAMPLES = r"""
 RETURN = r"""
 found:
   description: In check mode, the processes that would be ended, parents before children, each with
-    the first signal that it would get.
+    the first signal that it would get. One with C(transaction) would be left to finish.
   returned: in check mode
   type: list
   elements: dict
@@ -185,7 +161,8 @@ found:
     "role": "child", "signal": "TERM"}]
 gone:
   description: The processes that were ended, each with C(ended), the last signal that it got, or
-    V(exited) if it went without one.
+    V(exited) if it went without one. C(transaction) is V(finished) for one that was left to finish,
+    and V(broken off) for one that took longer than O(finish_timeout).
   returned: always; empty in check mode
   type: list
   elements: dict
@@ -208,7 +185,7 @@ spared:
   sample: []
 left_alone:
   description:
-    - The commands of O(run) that were not touched, because they have returned or are asynchronous
+    - The commands of O(runs) that were not touched, because they have returned or are asynchronous
       jobs. They have the form of RV(treekill.remote.process_tree_info#module:trees).
   returned: always
   type: list
@@ -246,38 +223,57 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
     process_table,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+    USUAL,
+    KillRequest,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.pid_file import process_of
 from ansible_collections.treekill.remote.plugins.module_utils._survey import selected_kill
 from ansible_collections.treekill.remote.plugins.module_utils._survey import (
     selection as kill_selection,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._survey.arguments import (
+    KILL_ARGUMENTS,
+    former_name,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import as_result
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
+    SelectionOptions,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Tuple
 
-def signal_number(text):
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
+
+
+def signal_number(text: str) -> int:
     """Return the number of a signal given by name or number. Raises ValueError for other texts."""
     name = text.upper()
     if name.isdigit() and 0 < int(name) < signal.NSIG:
         return int(name)
     number = getattr(signal, name if name.startswith("SIG") else "SIG" + name, None)
     if number is None or name.startswith("SIG_"):
-        raise ValueError("%r is no signal" % text)
+        raise ValueError("%r is not a signal" % text)
     return int(number)
 
 
-def request_of(params):
+def request_of(params: "Dict[str, Any]") -> KillRequest:
     """Return the kill request of the task.
 
     Raises ValueError for a text that is no signal, and for a negative time.
     """
-    if not 0 <= params["kill_timeout"] < math.inf:
-        raise ValueError(
-            "kill_timeout is %r; a time to wait is a number of seconds, 0 or more"
-            % params["kill_timeout"]
-        )
+    for name in ("kill_timeout", "finish_timeout"):
+        if not 0 <= params[name] < math.inf:
+            raise ValueError(
+                "%s is %r; a time to wait is a number of seconds, 0 or more" % (name, params[name])
+            )
+    finish, finish_modules = (
+        (USUAL if params[name] is None else ",".join(params[name])) if params["finish"] else ""
+        for name in ("finish_programs", "finish_modules")
+    )
     return KillRequest(
         signal=signal_number(params["kill_signal"]),
         children=params["kill_children"],
@@ -287,70 +283,77 @@ def request_of(params):
         arrival_timeout=0.0,
         arguments=params["arguments"],
         escalate=False,
+        finish=finish,
+        finish_modules=finish_modules,
+        finish_timeout=params["finish_timeout"],
     )
 
 
-def check_options(params):
-    """Raise ValueError for options that mean nothing together."""
-    named = [name for name in ("run", "dead", "pid_file") if params[name]] + ["pid"] * (
+def check_options(params: "Dict[str, Any]") -> None:
+    """Raise ValueError for options that mean nothing together.
+
+    The argument spec refuses most of it. It looks only at whether an option is given, and takes
+    false and an empty list for given.
+    """
+    named = [name for name in ("runs", "dead", "pid_file") if params[name]] + ["pid"] * (
         params["pid"] is not None
     )
     if len(named) != 1:
         raise ValueError(
-            "name what to end by one of run, dead, pid and pid_file; %s"
+            "give exactly one of runs, dead, pid and pid_file; %s"
             % (" and ".join(named) + " were given" if named else "none was given")
         )
-    if (params["pid"] is None) != (params["start"] is None):
-        raise ValueError(
-            "pid and start belong together: a pid alone may belong to another process by now"
-        )
-    for name, needs in (("lease", "run"), ("left_behind", "run"), ("older_than", "dead")):
+    for name, needs in (("leases", "runs"), ("left_behind", "runs"), ("older_than", "dead")):
         if params[name] and not params[needs]:
-            raise ValueError("%s makes sense with %s only" % (name, needs))
+            raise ValueError("%s requires %s" % (name, needs))
 
 
-def select(params, survey, table):
+def select(
+    options: SelectionOptions, survey: Survey, table: "ProcessTable"
+) -> "Tuple[kill_selection.Selection, str]":
     """Return (selection, why it is empty). Raises ValueError for what is not to be ended."""
-    if params["run"]:
-        return kill_selection.select_runs(survey.trees, params, survey.own_runs), ""
-    if params["dead"]:
+    if options.runs:
+        return kill_selection.select_runs(survey.trees, options, survey.own_runs), ""
+    if options.dead:
         return kill_selection.select_abandoned(
-            survey.trees, survey.snapshot, params["older_than"], survey.own_runs
+            survey.trees, survey.snapshot, options.older_than, survey.own_runs
         ), ""
     nothing = kill_selection.Selection()
-    if params["pid_file"]:
+    if options.pid_file:
         try:
-            process = process_of(params["pid_file"], table)
+            process = process_of(options.pid_file, table)
         except FileNotFoundError:
-            return nothing, "pid file %s does not exist" % params["pid_file"]
+            return nothing, "pid file %s does not exist" % options.pid_file
         if process is None:
-            return nothing, "pid file %s names a process that is gone" % params["pid_file"]
+            return nothing, "pid file %s names a process that is gone" % options.pid_file
     else:
-        if params["pid"] <= 1:
-            raise kill_selection.Refused("pid %d is never ended" % params["pid"])
-        process = table.process(params["pid"])
-        if process is None or process.id != ProcessId(params["pid"], params["start"]):
-            return nothing, "pid %d is gone, or another process by now" % params["pid"]
+        pid = options.process.pid
+        if pid <= 1:
+            raise kill_selection.Refused("pid %d is never ended" % pid)
+        process = table.process(pid)
+        if process is None or process.id != options.process:
+            return nothing, "pid %d is gone, or another process by now" % pid
     return kill_selection.select_process(
         process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs
     ), ""
 
 
-def run(module):
+def run(module: AnsibleModule) -> "Dict[str, Any]":
     """Return the result of the module.
 
     Raises ValueError, and OSError if no processes can be read.
     """
     request = request_of(module.params)
     check_options(module.params)
+    options = SelectionOptions.from_params(module.params)
     table = process_table()
     survey = Survey(table)
-    selection, reason = select(module.params, survey, table)
+    selection, reason = select(options, survey, table)
     if not module.check_mode and selected_kill.await_supervisors(
         selection.trees, table, request.timeout
     ):
         survey = Survey(table)
-        selection, reason = select(module.params, survey, table)
+        selection, reason = select(options, survey, table)
     result = dict(
         survey.blind_spots(os.geteuid()),
         left_alone=[
@@ -378,25 +381,24 @@ def run(module):
     )
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "run": {"type": "list", "elements": "str"},
-            "lease": {"type": "list", "elements": "str"},
+            "runs": {"type": "list", "elements": "str", **former_name("run")},
+            "leases": {"type": "list", "elements": "str", **former_name("lease")},
             "left_behind": {"type": "bool", "default": False},
-            "dead": {"type": "bool", "default": False},
-            "older_than": {"type": "float"},
+            "dead": {"type": "bool"},
+            "older_than": {"type": "str"},
             "pid": {"type": "int"},
             "start": {"type": "int"},
             "pid_file": {"type": "path"},
-            "kill_signal": {"type": "str", "default": "TERM"},
-            "kill_children": {"type": "bool", "default": True},
-            "kill_children_signal": {"type": "str", "default": "TERM"},
-            "kill_mode": {"type": "str", "choices": ["mixed", "tree"], "default": "mixed"},
-            "kill_timeout": {"type": "float", "default": 10},
-            "arguments": {"type": "bool", "default": True},
+            **KILL_ARGUMENTS,
         },
+        mutually_exclusive=[("runs", "pid", "pid_file")],
+        required_one_of=[("runs", "dead", "pid", "pid_file")],
+        required_together=[("pid", "start")],
+        required_by={"leases": ("runs",), "older_than": ("dead",)},
         supports_check_mode=True,
     )
     try:

@@ -6,33 +6,38 @@
 
 DOCUMENTATION = r"""
 module: run_journal
-short_description: Read the journal of runs, and record what was swept
+short_description: Record in the journal of runs what was swept
 version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Reads the journal that guarded runs of this user keep on the controller, see
-    O(treekill.remote.guardian#callback:journal_path).
-  - It returns which runs are over, and on which hosts commands of them may be alive. That is so if
-    the controller was gone, a host could not be reached, or a process survived.
+  - Records in the journal, which guarded runs of this user keep on the controller, that nothing of
+    some commands is alive on a host. See O(treekill.remote.guardian#callback:journal_path).
+  - The module M(treekill.remote.run_sweep) does so itself. This module is for a host that was
+    looked at in another way.
   - It runs on the controller, whatever host the task is for, and connects to no host.
+  - Without O(swept) it only reads the journal. That is deprecated, and is removed in version 3.0.0.
+    Use M(treekill.remote.run_journal_info).
 options:
   host:
     description: Only runs that had commands under way on this host; RV(runs[].open) has only this
       host.
     type: str
-  run:
-    description: Only these runs, each sixteen hexadecimal digits.
+  runs:
+    description:
+      - Only these runs, each sixteen hexadecimal digits.
+      - The alias C(run) is deprecated, and is removed in version 3.0.0.
     type: list
     elements: str
+    aliases: [run]
   open:
     description: Only runs of which something may be alive.
     type: bool
     default: false
   swept:
     description:
-      - Record that nothing of these commands (leases) of the one run in O(run) is alive any more on
-        O(host). Leases that are not open there stay as they are.
+      - Record that nothing of these commands (leases) of the one run in O(runs) is alive any more
+        on O(host). Leases that are not open there stay as they are.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -47,30 +52,17 @@ attributes:
     support: full
     platforms: posix
 seealso:
-  - module: treekill.remote.process_tree_kill
+  - module: treekill.remote.run_journal_info
+  - module: treekill.remote.run_sweep
   - plugin: treekill.remote.guardian
     plugin_type: callback
 """
 
 EXAMPLES = r"""
-- name: List where commands of runs that are over may be alive
-  treekill.remote.run_journal:
-    open: true
-  register: journal
-
-- name: Print it
-  ansible.builtin.debug:
-    msg: >-
-      {{ item.began }} {{ item.user }} {{ item.playbooks | join(' ') }} [{{ item.run }}]:
-      {{ item.open.keys() | join(', ') }}
-  loop: "{{ journal.runs }}"
-  loop_control:
-    label: "{{ item.run }}"
-
 - name: Record that a host is clean
   treekill.remote.run_journal:
     host: web1
-    run: 8c0e4010f40ee5a5
+    runs: 8c0e4010f40ee5a5
     swept: [89abcdef]
 """
 
@@ -130,8 +122,8 @@ runs:
       sample: [hosts]
     state:
       description:
-        - V(running), its main process, a worker or its guardian lives. V(finished), it came to its
-          own end. V(interrupted), it did not, and its guardian has done what it could. V(dead), it
+        - V(running), its main process, a worker or its guardian lives. V(finished), it ended by
+          itself. V(interrupted), it did not, and its guardian has done what it could. V(dead), it
           did not, and no guardian was left. V(elsewhere), it ran on another machine, which can't be
           asked from here.
       type: str

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Measurements before a bar counts as missed. A machine with two busy loops per processor meets
-#: each bar within five.
+#: Measurements before a limit counts as missed. A machine with two busy loops per processor meets
+#: each limit within five.
 ROUNDS = 20
 
 

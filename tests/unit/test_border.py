@@ -10,6 +10,7 @@ It is also the border between plugins that adapt and classes that work.
 from __future__ import annotations
 
 import ast
+import builtins
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,18 @@ def too_long(tree: ast.Module) -> list[str]:
     ]
 
 
+def quoted_builtins(source: str) -> list[str]:
+    """Return the quoted annotations that name a builtin, for which Python 3.6 needs no quotes."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        for field in ("annotation", "returns"):
+            written = getattr(node, field, None)
+            for part in ast.walk(written) if written is not None else ():
+                if isinstance(part, ast.Constant) and hasattr(builtins, str(part.value)):
+                    found += [part.value] if isinstance(part.value, str) else []
+    return found
+
+
 def name_of(path: Path) -> str:
     """Return the path as pytest shows it."""
     return str(path.relative_to(ROOT))
@@ -159,6 +172,11 @@ def test_module_utils_may_be_linked_with_modules_of_any_licence(path: Path):
     # REUSE-IgnoreEnd
 
 
+@pytest.mark.parametrize("path", python_files(*ON_HOSTS), ids=name_of)
+def test_an_annotation_that_names_a_builtin_has_no_quotes(path: Path):
+    assert quoted_builtins(path.read_text(encoding="utf-8")) == []
+
+
 @pytest.mark.parametrize(
     ("source", "foreign"),
     [
@@ -196,3 +214,11 @@ def test_a_function_that_works_is_no_adapter():
     assert too_long(ast.parse(f"def run():\n{body}")) == [
         f"run: {ADAPTER_FUNCTION_LINES + 1} lines"
     ]
+
+
+def test_a_quoted_builtin_is_found_in_each_kind_of_annotation():
+    source = (
+        "def f(a: 'int', *, b: 'Optional[str]', c: None = 0) -> 'None':\n"
+        "    d: List['bytes'] = g('int')\n"
+    )
+    assert sorted(quoted_builtins(source)) == ["None", "bytes", "int"]

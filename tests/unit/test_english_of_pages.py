@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from tools.environment._paths import ROOT
 from tools.options_page.__main__ import BEGIN as OPTIONS
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES += [ROOT / "tests" / "README.md", ROOT / "tests" / "support" / "hosts" / "README.md"]
 PAGES += sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "roles").glob("*/README.md")])
 
 #: Words in one sentence. A code span counts as one word, a link as the words of its text.
@@ -88,13 +92,77 @@ def test_a_page_has_no_word_for_a_person_in_the_place_of_a_process(page) -> None
     ] == []
 
 
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+#: Folders of the files that the architecture page names.
+PLACES = [ROOT, ROOT / "plugins" / "plugin_utils", ROOT / "plugins" / "module_utils"]
+
+
+def files_named(name: str) -> list[Path]:
+    return [place / name for place in PLACES if (place / name).is_file()]
+
+
+def definitions_named(text: str) -> Iterator[tuple[str, str]]:
+    """Return the file and the name of each function and class that a page names with its file."""
+    for name, more in re.findall(r"`([\w/]+\.py)`\s\(((?:`[\w.]+`(?:,\s)?)+)\)", text):
+        yield from ((name, one) for one in re.findall(r"`([\w.]+)`", more))
+    for one, name in re.findall(r"\(`([\w.]+)`\sin\s`([\w/]+\.py)`", text):
+        yield name, one
+
+
+def defines(source: str, name: str) -> bool:
+    """Whether a source defines a function or a class, `Class.method` for one method of a class."""
+    parent, dummy, last = name.rpartition(".")
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    if parent:
+        nodes = [one for node in nodes if node.name == parent for one in node.body]  # type: ignore[misc]
+    return any(isinstance(node, kinds) and node.name == last for node in nodes)
+
+
 def test_the_files_that_the_architecture_page_names_exist() -> None:
-    named = re.findall(
-        r"`([\w/]+\.(?:py|sh))`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    )
-    places = [ROOT, ROOT / "plugins" / "plugin_utils", ROOT / "plugins" / "module_utils"]
-    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+    named = re.findall(r"`([\w/]+\.(?:py|sh))`", ARCHITECTURE)
+    assert [name for name in named if not files_named(name)] == []
     assert len(named) > 40
+
+
+def test_the_functions_and_classes_that_the_architecture_page_names_exist() -> None:
+    named = list(definitions_named(ARCHITECTURE))
+    assert [
+        (name, one)
+        for name, one in named
+        if not any(defines(path.read_text(encoding="utf-8"), one) for path in files_named(name))
+    ] == []
+    assert len(named) >= 10
+
+
+def test_a_function_and_a_method_that_a_page_names_are_found() -> None:
+    text = "`a.py` (`f`, `C.g`) and (`h` in\n`b/c.py`), of `j` in `e.py`, `d.py` (not `i`)"
+    assert list(definitions_named(text)) == [("a.py", "f"), ("a.py", "C.g"), ("b/c.py", "h")]
+    source = "class C:\n    def g(self): ...\ndef f(): ...\n"
+    assert defines(source, "f")
+    assert defines(source, "C.g")
+    assert not defines(source, "C.f")
+    assert not defines(source, "h")
+
+
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [("README.md", 5), ("CONTRIBUTING.md", 15), ("tests/README.md", 0)],
+)
+def test_the_files_that_a_page_names_exist(page: str, least: int) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    linked = re.findall(r"github\.com/treekill/remote/blob/main/([\w./-]+)", text)
+    named = re.findall(r"`([\w./-]+\.(?:py|sh|yml|toml))`", text)
+    # A reader writes these files.
+    written = re.findall(r"Write this into\s`([\w.]+)`", text)
+    named = [name for name in named if name not in written]
+    folders = ("plugins", "tests", "tools", "docs", "extensions")
+    found = {path.name for folder in folders for path in (ROOT / folder).rglob("*.*")}
+    assert [name for name in linked if not (ROOT / name).is_file()] == []
+    # A page may name a file alone, where it names its folder before.
+    assert [name for name in named if not (ROOT / name).is_file() and name not in found] == []
+    assert len(linked + named) >= least
 
 
 _PAGE = f"""# A heading that is no sentence {"and goes on " * LONGEST}

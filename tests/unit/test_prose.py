@@ -16,26 +16,12 @@ import tokenize
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (
-    "plugins/module_utils",
-    "plugins/modules",
-    "plugins/doc_fragments",
-    "plugins/plugin_utils/_payload",
-    "plugins/plugin_utils/_ipc",
-    "plugins/plugin_utils/_lease",
-    "plugins/plugin_utils/_kill_order",
-    "plugins/plugin_utils/_guardian",
-    "plugins/plugin_utils/_records",
-    "plugins/plugin_utils/_recap",
-    "plugins/plugin_utils/_connection",
-    "plugins/plugin_utils/_run",
-    "tests",
-    "tools",
-)
-#: Folders whose sentences and names have rules of their own here.
-WHOLE = ("tests", "tools")
+FOLDERS = ("plugins", "tests", "tools")
+#: Folders whose sentences and names are checked here.
+WHOLE = ("plugins", "tests", "tools")
 #: Shell and YAML in those folders.
 OTHERS = (
     "plugins/plugin_utils/_payload/kill_pass.sh",
@@ -82,7 +68,7 @@ def persons(texts: list[str]) -> list[str]:
 
 #: Words in one sentence. A code span counts as one word, and so do words in brackets.
 LONGEST = 25
-SPAN = re.compile(r"`[^`]*`|C\([^)]*\)|\([^)]*\)")
+SPAN = re.compile(r"`[^`]*`|[A-Z]*\([^)]*\)")
 #: A question word is no beginning of a docstring.
 QUESTION = re.compile(r"(what|whatever|which|whichever|how|however|whose)\b", re.IGNORECASE)
 
@@ -106,9 +92,41 @@ def docstrings(source: str) -> list[str]:
     return [text for node in nodes if (text := ast.get_docstring(node))]
 
 
+#: Variables of plugins that hold documentation in YAML.
+DOCUMENTATION = ("DOCUMENTATION", "RETURN", "AFTER_KILL")
+#: Keys of such documentation whose values are sentences.
+SENTENCES = ("short_description", "description", "details", "notes")
+
+
+def documentation(source: str) -> list[str]:
+    """Return the sentences of documentation in YAML that a plugin assigns to its variables."""
+    return [
+        text
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and any(isinstance(name, ast.Name) and name.id in DOCUMENTATION for name in node.targets)
+        for text in described(yaml.safe_load(str(node.value.value)))
+    ]
+
+
+def described(found: object) -> list[str]:
+    """Return the texts below the keys that hold sentences, at any depth."""
+    if isinstance(found, list):
+        return [text for one in found for text in described(one)]
+    if not isinstance(found, dict):
+        return []
+    return [
+        " ".join(str(text).split())
+        for key in SENTENCES
+        if isinstance(found.get(key), (str, list))
+        for text in ([found[key]] if isinstance(found[key], str) else found[key])
+    ] + [text for value in found.values() for text in described(value)]
+
+
 def long_sentences(texts: list[str]) -> list[str]:
-    """Return the sentences with too many words."""
-    sentences = [one for text in texts for one in re.split(r"(?<=[.!?;])\s+", text)]
+    """Return the sentences with too many words. An item of a list ends its sentence."""
+    sentences = [one for text in texts for one in re.split(r"(?<=[.!?;])\s+|\n- ", text)]
     return [one for one in sentences if len(SPAN.sub("x", one).split()) > LONGEST]
 
 
@@ -144,6 +162,17 @@ def test_sentences_are_short(path: Path):
     assert long_sentences(passages(path.read_text(encoding="utf-8"))) == []
 
 
+@pytest.mark.parametrize("path", files("plugins"), ids=named)
+def test_sentences_of_documentation_are_short(path: Path):
+    assert long_sentences(documentation(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "roles").glob("*/meta/*.yml")), ids=named)
+def test_sentences_about_roles_are_short(path: Path):
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert long_sentences(described(found)) == []
+
+
 @pytest.mark.parametrize("path", files(*WHOLE), ids=named)
 def test_a_description_does_not_begin_with_a_question_word(path: Path):
     texts = docstrings(path.read_text(encoding="utf-8"))
@@ -154,6 +183,16 @@ def test_a_description_does_not_begin_with_a_question_word(path: Path):
 def test_a_process_is_it_in_shell_and_yaml(name: str):
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     assert persons([line for line in lines if line.lstrip().startswith("#")]) == []
+
+
+def test_a_long_sentence_of_documentation_is_found():
+    source = (
+        'DOCUMENTATION = r"""\nname: x\noptions:\n  y:\n    description:\n      - One.\n'
+        f"      - {'word ' * LONGEST}O(more).\n"
+        '    default: 1\n"""\nEXAMPLES = r"""\n- name: y\n"""\n'
+    )
+    assert documentation(source) == ["One.", "word " * LONGEST + "O(more)."]
+    assert long_sentences(documentation(source)) == ["word " * LONGEST + "O(more)."]
 
 
 def test_what_breaks_a_rule_is_found_in_each_kind_of_prose():

@@ -46,9 +46,23 @@ def test_every_core_is_tested_on_the_oldest_and_the_newest_python_that_it_runs_o
     ]
 
 
+def test_sanity_tests_run_on_every_core_and_on_the_next_one(workflow: dict[str, Any]):
+    """Their image has every Python that a core supports."""
+    job = workflow["jobs"]["sanity"]
+    rows = {row["core"]: row["python"] for row in job["strategy"]["matrix"]["include"]}
+    newest = {f"stable-{core.version}": dotted(core.python[-1]) for core in CORES.values()}
+    assert rows == {**newest, "devel": [*newest.values()][-1]}
+    assert "ansible-test sanity --docker" in " ".join(step.get("run", "") for step in job["steps"])
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("ci.yml", ["lint", "test"]), ("docs.yml", ["docs"]), ("release.yml", ["lint", "build"])],
+    [
+        ("ci.yml", ["lint", "test", "integration"]),
+        ("docs.yml", ["docs"]),
+        ("release.yml", ["lint", "build"]),
+        ("endurance.yml", ["endurance"]),
+    ],
 )
 def test_each_workflow_runs_targets_of_the_makefile(name: str, expected: list[str]):
     commands = [

@@ -4,5 +4,5 @@
 
 """Measurements for the figures in docs/.
 
-They are the costs and the speed of the collection, each beside a named rival in one run.
+They are the costs and the speed of the collection, each beside a named baseline in one run.
 """

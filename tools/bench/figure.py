@@ -20,7 +20,7 @@ class Figure:
 
     what: str
     ours: str
-    rival: str
+    baseline: str
     ratio: str
     bound: str
     holds: bool
@@ -29,13 +29,13 @@ class Figure:
     def row(self) -> str:
         """The line in Markdown."""
         return (
-            f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | "
+            f"| {self.what} | {self.ours} | {self.baseline} | {self.ratio} | {self.bound} | "
             f"{'yes' if self.holds else '**no**'} |"
         )
 
 
 def by_turns(
-    ours: Callable[[], float], rival: Callable[[], float], pairs: int
+    ours: Callable[[], float], baseline: Callable[[], float], pairs: int
 ) -> tuple[list[float], list[float]]:
     """Measure both in pairs whose order alternates.
 
@@ -44,7 +44,7 @@ def by_turns(
     mine: list[float] = []
     its: list[float] = []
     for number in range(pairs):
-        turns = [(ours, mine), (rival, its)]
+        turns = [(ours, mine), (baseline, its)]
         for measure, into in turns if number % 2 == 0 else reversed(turns):
             into.append(measure())
     return mine, its
@@ -52,7 +52,7 @@ def by_turns(
 
 def compared(
     what: str,
-    rival: str,
+    baseline: str,
     mine: Sequence[float],
     its: Sequence[float],
     bound: float,
@@ -61,8 +61,8 @@ def compared(
 ) -> Figure:
     """Return the figure of two series in seconds.
 
-    It is ours to the rival's, at most `bound`. With `faster`, it is the rival's to ours, at least
-    `bound`.
+    It is ours to the baseline's, at most `bound`. With `faster`, it is the baseline's to ours, at
+    least `bound`.
     """
     ratios = [
         theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)
@@ -71,7 +71,7 @@ def compared(
     return Figure(
         what,
         seconds(statistics.median(mine)),
-        f"{rival}: {seconds(statistics.median(its))}",
+        f"{baseline}: {seconds(statistics.median(its))}",
         f"{ratio:.2f}" + (" times faster" if faster else ""),
         f"at least {bound:g}" if faster else f"at most {bound:g}",
         ratio >= bound if faster else ratio <= bound,

@@ -28,13 +28,16 @@ class Masters:
     def __init__(self, lab: Lab, hosts: Sequence[Host]) -> None:
         self._hosts = hosts
         self._directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
-        self.ssh = ["ssh", "-F", str(lab.ssh_config), "-o", f"ControlPath={self._directory}/%C"]
+        self._path = f"ControlPath={self._directory}/%h"
+        self._config = str(lab.ssh_config)
+        #: The fastest client: it reads no configuration, and asks for no terminal.
+        self.ssh = ["ssh", "-F", "none", "-T", "-o", self._path]
 
     def __enter__(self) -> Masters:
         for host in self._hosts:
             # -f: it returns when it has logged in.
             subprocess.run(
-                [*self.ssh, "-fNM", host.address],
+                ["ssh", "-F", self._config, "-o", self._path, "-fNM", host.address],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -4,13 +4,15 @@
 
 """Costs of the callback in an uninterrupted run.
 
-They are measured in loops of commands over warm ssh, and in a loop that starts nothing.
+They are measured in a play without a task, in loops of modules over warm ssh, and in loops that
+start nothing.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -21,7 +23,7 @@ from pathlib import Path
 from tests.support.hosts import Lab
 from tests.support.run import controller, play, run
 
-from .figure import Figure, by_turns, compared
+from .figure import Figure, by_turns, compared, seconds
 
 _PAIRS = 7
 
@@ -34,8 +36,9 @@ class _Loop:
 
     what: str
     task: dict[str, object]
-    supervise: bool
     most: float
+    supervise: bool = True
+    pipelining: bool = True
 
     @property
     def playbook(self) -> str:
@@ -43,44 +46,86 @@ class _Loop:
         return json.dumps([{"hosts": "targets", "gather_facts": False, "tasks": [self.task]}])
 
 
-_COMMANDS: dict[str, object] = {
-    "name": "Do next to nothing",
-    "ansible.builtin.command": "/bin/true",
-    "loop": list(range(40)),
-}
-_FACTS: dict[str, object] = {
-    "name": "Start nothing",
-    "ansible.builtin.set_fact": {"fact": "{{ item }}"},
-    "loop": list(range(1000)),
-}
+def _looped(action: str, arguments: object, items: int) -> dict[str, object]:
+    return {
+        "name": "Do next to nothing",
+        f"ansible.builtin.{action}": arguments,
+        "loop": f"{{{{ range({items}) }}}}",
+    }
+
+
+_COMMANDS = _looped("command", "/bin/true", 40)
 
 _LOOPS = (
-    _Loop("a loop of 1,000 items of `set_fact`", _FACTS, supervise=True, most=1.03),
+    _Loop(
+        "a loop of 1,000 items of `set_fact`",
+        _looped("set_fact", {"fact": "{{ item }}"}, 1000),
+        most=1.01,
+    ),
+    _Loop(
+        "a loop of 1,000 items of `debug`",
+        _looped("debug", {"msg": "{{ item }}"}, 1000),
+        most=1.01,
+    ),
+    _Loop(
+        "a loop of 100 items of `file` over warm ssh with pipelining",
+        _looped("file", {"path": "/tmp", "state": "directory"}, 100),
+        most=1.03,
+    ),
     _Loop(
         "a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` on",
         _COMMANDS,
-        supervise=True,
-        most=1.10,
+        most=1.03,
+    ),
+    _Loop(
+        "a loop of 40 `command` tasks over warm ssh without pipelining, `supervise` on",
+        _COMMANDS,
+        most=1.03,
+        pipelining=False,
     ),
     _Loop(
         "a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` off",
         _COMMANDS,
-        supervise=False,
         most=1.03,
+        supervise=False,
     ),
 )
+
+#: Milliseconds that the callback may add to a run without a task.
+_START_MILLISECONDS = 50.0
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
     """Measure the wall time of the whole ansible-playbook, start and end included."""
+    yield _start(lab)
     for loop in _LOOPS:
-        yield _measure(lab, loop)
+        mine, its = _series(lab, loop.playbook, loop.supervise, loop.pipelining)
+        yield compared(
+            f"{loop.what}: wall time", "the same without the callback", mine, its, loop.most
+        )
 
 
-def _measure(lab: Lab, loop: _Loop) -> Figure:
+def _start(lab: Lab) -> Figure:
+    """Measure a play without a task."""
+    playbook = json.dumps([{"hosts": "targets", "gather_facts": False, "tasks": []}])
+    mine, its = _series(lab, playbook, supervise=True, pipelining=True)
+    added = 1000 * statistics.median(own - other for own, other in zip(mine, its, strict=True))
+    return Figure(
+        "a play without a task: wall time",
+        seconds(statistics.median(mine)),
+        f"the same without the callback: {seconds(statistics.median(its))}",
+        f"{added:+.0f} ms",
+        f"at most {_START_MILLISECONDS:+g} ms",
+        added <= _START_MILLISECONDS,
+    )
+
+
+def _series(
+    lab: Lab, playbook: str, supervise: bool, pipelining: bool
+) -> tuple[list[float], list[float]]:
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     try:
-        _write(directory, lab, loop)
+        _write(directory, lab, playbook, supervise, pipelining)
         with_callback, without = (
             _measured(directory, collection=True),
             _measured(directory, collection=False),
@@ -88,17 +133,16 @@ def _measure(lab: Lab, loop: _Loop) -> Figure:
         # The first run of each opens the ControlMaster and compiles what is imported.
         with_callback()
         without()
-        mine, its = by_turns(with_callback, without, _PAIRS)
+        return by_turns(with_callback, without, _PAIRS)
     finally:
         controller.end(_MARK, directory)
         shutil.rmtree(directory)
-    return compared(
-        f"{loop.what}: wall time", "the same without the callback", mine, its, loop.most
-    )
 
 
 def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
     environ = run.environ_of(_MARK, directory, collection=collection)
+    # Users keep compiled code.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     environ["ANSIBLE_CONFIG"] = str(directory / f"{'with' if collection else 'without'}.cfg")
 
     def once() -> float:
@@ -117,11 +161,11 @@ def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
     return once
 
 
-def _write(directory: Path, lab: Lab, loop: _Loop) -> None:
-    setting = play.Setting(pipelining=True, hosts=1, supervise=loop.supervise)
+def _write(directory: Path, lab: Lab, playbook: str, supervise: bool, pipelining: bool) -> None:
+    setting = play.Setting(pipelining=pipelining, hosts=1, supervise=supervise)
     for name, collection in (("with", True), ("without", False)):
         (directory / f"{name}.cfg").write_text(
             play.configuration(directory, lab, setting, collection)
         )
     (directory / "targets.json").write_text(json.dumps({"targets": {"hosts": {"web1": {}}}}))
-    (directory / "playbook.yml").write_text(loop.playbook)
+    (directory / "playbook.yml").write_text(playbook)

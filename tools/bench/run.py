@@ -21,7 +21,7 @@ from ansible.release import __version__
 
 from tests.support.hosts import Lab
 
-from . import crowd, guardian, overhead, speed, supervisor
+from . import crowd, growth, guardian, many, overhead, speed, supervisor
 from .figure import Figure
 
 _COMMAND = "make bench"
@@ -32,10 +32,13 @@ MEASUREMENTS: dict[str, tuple[int, Callable[[Lab], Figure | Iterable[Figure]]]] 
     "xargs": (20, speed.twenty_against_xargs),
     "ansible": (20, speed.twenty_against_ansible),
     "one": (2, speed.one_against_ssh),
+    "recap": (2, speed.one_until_recap),
     "channel": (2, speed.channel_until_gone),
     "supervisor": (2, supervisor.measure),
     "crowd": (2, crowd.measure),
     "guardian": (2, guardian.measure),
+    "growth": (20, growth.of_twenty),
+    "many": (2, lambda dummy: many.figures()),
 }
 
 
@@ -58,7 +61,7 @@ def main() -> int:
         f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, "
         f"{os.cpu_count()} CPUs.\n"
     )
-    _say("| what | treekill.remote | rival | ratio | bar | holds |\n|---|---|---|---|---|---|")
+    _say("| what | treekill.remote | baseline | ratio | limit | holds |\n|---|---|---|---|---|---|")
     all_hold = True
     with ExitStack() as stack:
         labs: dict[int, Lab] = {}

@@ -14,9 +14,10 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.support.hosts import Host, Lab
+from tests.support.hosts import Host, Lab, ProcessId
 from tests.support.run import controller, run
 from tests.support.run.play import Setting
 from tests.support.run.run import Run
@@ -29,6 +30,7 @@ from .watch import Watch
 _PAIRS = 5
 
 _CHANNEL_SECONDS = 0.3
+_RECAP_SECONDS = 0.25
 
 _WHAT = "{}, a cooperative tree: from the trigger until the last process is gone"
 
@@ -51,6 +53,39 @@ class Scene:
         return f"[{self.run.row[0]}]{self.run.row[1:]}"
 
 
+@contextmanager
+def standing(
+    hosts: Sequence[Host], lab: Lab, *, collection: bool, supervise: bool, pipelining: bool
+) -> Iterator[tuple[Scene, list[ProcessId]]]:
+    """Run a cooperative tree on all hosts, and yield it with its processes."""
+    for host in hosts:
+        host.reset()
+    known = {
+        name: frozenset(process.id for process in processes)
+        for name, processes in lab.processes().items()
+    }
+    setting = Setting(
+        hosts=len(hosts),
+        # Each host is served by a worker of its own.
+        forks=max(25, len(hosts)),
+        pipelining=pipelining,
+        kinds=tree.COOPERATIVE,
+        kill_timeout=10,
+        supervise=supervise,
+    )
+    with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
+        census.wait_for_tree(one, hosts, known)
+        # The daemon that the first task left on purpose has no label of a kind, and is not waited
+        # for.
+        victims = [
+            process.id
+            for name, processes in lab.processes().items()
+            for process in processes
+            if process.id not in known[name] and tree.label_of(process.command, one.row) in _ENDED
+        ]
+        yield Scene(one, hosts, masters), victims
+
+
 def seconds_until_gone(
     hosts: Sequence[Host],
     lab: Lab,
@@ -58,37 +93,21 @@ def seconds_until_gone(
     *,
     collection: bool,
     supervise: bool = True,
+    pipelining: bool = True,
 ) -> float:
     """Run a cooperative tree on all hosts, and measure its end.
 
     The time is from the call of `end` until the last process of it is gone.
     """
-    for host in hosts:
-        host.reset()
-    known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
-    setting = Setting(
-        hosts=len(hosts),
-        pipelining=True,
-        kinds=tree.COOPERATIVE,
-        kill_timeout=10,
-        supervise=supervise,
-    )
-    with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
-        census.wait_for_tree(one, hosts, known)
-        scene = Scene(one, hosts, masters)
-        # The daemon that the first task left on purpose has no label of a kind, and is not waited
-        # for.
-        victims = [
-            process.id
-            for host in hosts
-            for process in census.newcomers(host, known[host.name])
-            if tree.label_of(process.command, one.row) in _ENDED
-        ]
-        with Watch(victims) as watch:
-            began = time.monotonic()
-            end(scene)
-            watch.wait()
-            return time.monotonic() - began
+    with ExitStack() as stack:
+        scene, victims = stack.enter_context(
+            standing(hosts, lab, collection=collection, supervise=supervise, pipelining=pipelining)
+        )
+        watch = stack.enter_context(Watch(victims))
+        began = time.monotonic()
+        end(scene)
+        watch.wait()
+        return time.monotonic() - began
 
 
 _ENDED = {*tree.COOPERATIVE, "plain", "script"}
@@ -98,7 +117,7 @@ def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
     """Measure twenty hosts, and `xargs -P20 ssh HOST pkill`."""
     hosts = list(lab)
     for supervise, limit in ((True, 1.0), (False, 2.0)):
-        mine, its = _by_turns(hosts, lab, _xargs_pkill, supervise)
+        mine, its = _by_turns(hosts, lab, xargs_pkill, supervise)
         what = _WHAT.format(
             f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}"
         )
@@ -129,7 +148,7 @@ def one_against_ssh(lab: Lab) -> Figure:
     """Measure one host, and the least that ssh can do."""
     hosts = list(lab)[:1]
     mine, its = by_turns(
-        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True),
+        lambda: seconds_until_gone(hosts, lab, interrupt, collection=True),
         lambda: _ssh_true(hosts[0], lab),
         _PAIRS,
     )
@@ -140,6 +159,39 @@ def one_against_ssh(lab: Lab) -> Figure:
         its,
         8.0,
     )
+
+
+def one_until_recap(lab: Lab) -> Iterator[Figure]:
+    """Measure one host, from the trigger until the recap says that nothing has survived."""
+    for pipelining in (True, False):
+        took = statistics.median(_seconds_until_recap(lab, pipelining) for dummy in range(_PAIRS))
+        yield Figure(
+            "one host in flight, "
+            + ("pipelining" if pipelining else "a terminal on the host (no pipelining)")
+            + ", a cooperative tree: from the trigger until the recap",
+            seconds(took),
+            "",
+            "",
+            f"at most {_RECAP_SECONDS:g} s",
+            took <= _RECAP_SECONDS,
+        )
+
+
+def _seconds_until_recap(lab: Lab, pipelining: bool) -> float:
+    hosts = [*lab][:1]
+    for host in hosts:
+        host.reset()
+    known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
+    setting = Setting(hosts=1, pipelining=pipelining, kinds=tree.COOPERATIVE, kill_timeout=10)
+    with run.started(lab, setting, collection=True) as one:
+        census.wait_for_tree(one, hosts, known)
+        began = time.monotonic()
+        one.process.send_signal(signal.SIGINT)
+        while "survivors 0" not in one.errors:
+            if one.process.poll() is not None and "survivors 0" not in one.errors:
+                raise AssertionError(f"it has no such recap\n{one.story}")
+            time.sleep(0.001)
+        return time.monotonic() - began
 
 
 def channel_until_gone(lab: Lab) -> Figure:
@@ -178,20 +230,22 @@ def _ssh_true(host: Host, lab: Lab) -> float:
 
 
 def _by_turns(
-    hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None], supervise: bool = True
+    hosts: Sequence[Host], lab: Lab, baseline: Callable[[Scene], None], supervise: bool = True
 ) -> tuple[list[float], list[float]]:
     return by_turns(
-        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True, supervise=supervise),
-        lambda: seconds_until_gone(hosts, lab, rival, collection=False),
+        lambda: seconds_until_gone(hosts, lab, interrupt, collection=True, supervise=supervise),
+        lambda: seconds_until_gone(hosts, lab, baseline, collection=False),
         _PAIRS,
     )
 
 
-def _interrupt(scene: Scene) -> None:
+def interrupt(scene: Scene) -> None:
+    """Interrupt the run as Ctrl-C does."""
     scene.run.process.send_signal(signal.SIGINT)
 
 
-def _xargs_pkill(scene: Scene) -> None:
+def xargs_pkill(scene: Scene) -> None:
+    """Kill by hand: one ssh client for each host, all at once, over warm connections."""
     command = [
         "xargs",
         "-P",

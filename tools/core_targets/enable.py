@@ -31,11 +31,8 @@ def guard(queues):
         callback = _guardian_of(queue)
         # Core also cleans up if no play has begun.
         if callback is not None and callback._begun:
-            _note(
-                "guarded"
-                if callback._run is not None and callback._run._guardian.is_met
-                else "alone"
-            )
+            run = callback._run
+            _note("guarded" if run is not None and run.has_guardian else "alone")
         clean(queue)
 
     queues.load_callbacks, queues.cleanup = load_callbacks, cleanup

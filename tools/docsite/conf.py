@@ -31,10 +31,38 @@ default_role = "any"
 # The ids of headings that GitHub has: links to headings are equal on both.
 myst_heading_anchors = 6
 
-pygments_style = "ansible"
+pygments_style = "friendly"
+pygments_dark_style = "monokai"
 highlight_language = "YAML+Jinja"
 
-html_theme = "sphinx_ansible_theme"
+html_theme = "furo"
 html_show_sphinx = False
 html_use_index = False
 html_copy_source = False
+# The colours of antsibull-docs are for a light page.
+html_theme_options = {
+    "dark_css_variables": {
+        "antsibull-attribute-support-full": "#7ec07e",
+        "antsibull-attribute-support-none": "#ff8a80",
+        "antsibull-deprecation-background": "#333",
+        "antsibull-deprecation-border": "#888",
+        "antsibull-deprecation-color": "#eee",
+        "antsibull-links-background": "#1f6f71",
+        "antsibull-links-background-active": "#2b8f92",
+        "antsibull-narrowtable-background": "#1d2733",
+        "antsibull-option-aliases": "#7ec07e",
+        "antsibull-option-default": "#8ab4f8",
+        "antsibull-option-elements": "#d7a3e8",
+        "antsibull-option-required": "#ff8a80",
+        "antsibull-option-sample": "#8ab4f8",
+        "antsibull-option-sample-header": "#eee",
+        "antsibull-option-type": "#d7a3e8",
+        "antsibull-option-version-added": "#7ec07e",
+        "antsibull-table-background-even": "#1d2733",
+        "antsibull-table-background-header": "#23405a",
+        "antsibull-table-background-odd": "#131416",
+        "antsibull-table-border": "#555",
+    }
+}
+html_static_path = ["static"]
+html_css_files = ["tables.css"]

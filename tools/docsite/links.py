@@ -11,7 +11,9 @@ and changed here.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from docutils import nodes
@@ -25,8 +27,24 @@ ROOT = Path(__file__).resolve().parents[2]
 ON_GITHUB = "https://github.com/treekill/remote/blob/main/"
 RAW_ON_GITHUB = "https://raw.githubusercontent.com/treekill/remote/main/"
 
+#: The first page of the site. antsibull-docs writes it.
+FIRST = "index"
+
 #: The page that links to all Markdown pages; from docs/docsite/rst.
 INDEX = "docsite/pages"
+
+_HEADING = re.compile(r"^(.+)\n-+$", re.MULTILINE)
+_LINK = re.compile(rf"`([^`<]+) <{re.escape(ON_GITHUB)}(\S+)\.md>`__")
+
+#: What antsibull-docs writes: the headings of the page itself, the link to the index of pages, and
+#: the pages of plugins of one kind.
+_CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)+", re.MULTILINE)
+_TOCTREE_OF_INDEX = re.compile(
+    rf"^Pages\n-----\n\n\.\. toctree::\n    :maxdepth: 1\n\n    {INDEX}\n", re.MULTILINE
+)
+_TOCTREE_OF_PLUGINS = re.compile(
+    r"^\.\. toctree::\n    :maxdepth: 1\n    :hidden:\n\n((?:    \w+\n)+)", re.MULTILINE
+)
 
 _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
 _PLUGIN_OF_CORE = re.compile(
@@ -45,16 +63,44 @@ _PAGES_OF_ANSIBLE = {
 _log = logging.getLogger(__name__)
 
 
-def put_into_navigation(app: Sphinx, docname: str, text: list[str]) -> None:
-    """Put the links of the index into the site's navigation, in that order.
+def lead_through(app: Sphinx, docname: str, text: list[str]) -> None:
+    """Give the site its navigation: the sections of the index of pages, then plugins and roles.
 
-    A page that the index lacks is an error of Sphinx's.
+    A page that the index lacks is an error of Sphinx's. The theme shows the headings of each page
+    by itself, so the lists that antsibull-docs writes for that go.
     """
-    if docname == INDEX:
-        linked = re.findall(rf"`([^`<]+) <{re.escape(ON_GITHUB)}(\S+)\.md>`__", text[0])
-        text[0] += "\n.. toctree::\n   :hidden:\n\n" + "".join(
-            f"   {title} </{page}>\n" for title, page in linked
-        )
+    text[0] = _CONTENTS.sub("", text[0])
+    # The site has its own copies of pictures.
+    text[0] = text[0].replace(f"]({RAW_ON_GITHUB}", "](/")
+    if docname == FIRST:
+        index = (Path(app.srcdir) / f"{INDEX}.rst").read_text(encoding="utf-8")
+        text[0] = _TOCTREE_OF_INDEX.sub(lambda dummy: _sections_of(index), text[0])
+        text[0] = _TOCTREE_OF_PLUGINS.sub(_named_plugins, text[0])
+
+
+def _sections_of(index: str) -> str:
+    """Return a part of the navigation for each heading of the index, with its links in order."""
+    parts = [_toctree("", [("All pages", INDEX)])]
+    headings = list(_HEADING.finditer(index))
+    for heading, following in itertools.zip_longest(headings, headings[1:]):
+        part = index[heading.end() : following.start() if following else len(index)]
+        parts.append(_toctree(heading[1], _LINK.findall(part)))
+    return "\n".join(parts)
+
+
+def _named_plugins(found: re.Match[str]) -> str:
+    """Return the navigation to plugins of one kind: their names, and not their long titles."""
+    pages = [page.rpartition("_") for page in found[1].split()]
+    return _toctree(
+        f"{pages[0][2].capitalize()}s",
+        [(name, f"{name}_{kind}") for name, dummy, kind in pages],
+    )
+
+
+def _toctree(caption: str, links: Iterable[tuple[str, str]]) -> str:
+    options = ":hidden:\n" + (f"   :caption: {caption}\n" if caption else "")
+    entries = "".join(f"   {title} </{page}>\n" for title, page in links)
+    return f".. toctree::\n   {options}\n{entries}"
 
 
 def page_of(path: str) -> str:
@@ -83,13 +129,6 @@ def lead_to_pages(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                     app.env, page_of(path), heading, link
                 )
                 link["internal"] = True
-    for picture in doctree.findall(nodes.image):
-        path = str(picture["uri"])
-        if (
-            path.startswith(RAW_ON_GITHUB)
-            and not (ROOT / path.removeprefix(RAW_ON_GITHUB)).exists()
-        ):
-            _log.warning("no such picture in the repository: %s", path, location=picture)
 
 
 def _anchor(env: BuildEnvironment, page: str, heading: str, link: nodes.reference) -> str:
@@ -126,7 +165,7 @@ def lead_to_ansible(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Set the extension up; Sphinx calls it."""
-    app.connect("source-read", put_into_navigation)
+    app.connect("source-read", lead_through)
     app.connect("doctree-resolved", lead_to_pages)
     app.connect("missing-reference", lead_to_ansible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

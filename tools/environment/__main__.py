@@ -15,10 +15,16 @@ from typing import Callable, Sequence
 from . import _all, _changelog, _collection, _docsite, _lint, _tests
 from ._clean import clean
 from ._commands import SetupError, say
-from ._cores import CORES
+from ._cores import CORES, core_named
+from ._interpreters import interpreter_for, interpreters
 from ._lint_setup import workshop
+from ._lock import locked
 from ._paths import ROOT
-from ._setup import locked, make_ready
+from ._setup import make_ready
+
+#: Cores whose runs are beside those of the chosen one: the oldest, and the first that lets a worker
+#: die of a signal at once.
+OF_ENDURANCE = ("2.16", "2.19")
 
 
 def main() -> int:
@@ -107,6 +113,18 @@ def program(options: argparse.Namespace) -> int:
     )
 
 
+def endurance(options: argparse.Namespace) -> int:
+    """Play rounds on that core, and on the others of `OF_ENDURANCE` that can run here."""
+    ready = make_ready(options.core, options.python)
+    others = [
+        make_ready(version)
+        for version in OF_ENDURANCE
+        if version != ready.core.version
+        and interpreter_for(core_named(version), interpreters()) is not None
+    ]
+    return _tests.endurance(ready, others, options.arguments)
+
+
 def lint(options: argparse.Namespace) -> int:
     """Run the named gates, or all. ``list`` names them."""
     if options.gates == ["list"]:
@@ -155,6 +173,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "coverage": coverage,
     "demo": program,
     "docs": docs,
+    "endurance": endurance,
     "format": format_sources,
     "install": install,
     "integration": one_suite,

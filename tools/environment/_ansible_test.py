@@ -19,8 +19,8 @@ from ._commands import SetupError, run
 from ._cores import dotted
 from ._interpreters import interpreters
 from ._lint_setup import Workshop
+from ._lock import locked
 from ._paths import CACHE, HOME, IN_COLLECTIONS, ROOT
-from ._setup import locked
 from ._sources import copy_sources, make_repository, source_files
 from ._system_packages import SHELLCHECK, try_to_install
 from ._venvs import Venv
@@ -91,6 +91,9 @@ def units(workshop: Workshop) -> Sequence[str]:
     printed = ansible_test(
         workshop,
         "units",
+        # The tests of programs for hosts wait for most of their time.
+        "--num-workers",
+        "4",
         "--venv",
         "--requirements",
         "--python",

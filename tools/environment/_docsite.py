@@ -76,7 +76,7 @@ def build(workshop: Workshop, place: Path) -> Path:
         cwd=place,
         env=workshop.environment(workshop.collections),
     )
-    for page in markdown_pages(workshop.copy):
+    for page in [*markdown_pages(workshop.copy), *pictures(workshop.copy)]:
         (pages / page).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(str(workshop.copy / page), str(pages / page))
     strict = ("--fail-on-warning", "--keep-going", "--quiet")
@@ -108,6 +108,11 @@ def markdown_pages(tree: Path) -> Sequence[str]:
     return [
         str(path.relative_to(tree)) for pattern in MARKDOWN for path in sorted(tree.glob(pattern))
     ]
+
+
+def pictures(tree: Path) -> Sequence[str]:
+    """Return the paths of the pictures of these pages."""
+    return [str(path.relative_to(tree)) for path in sorted(tree.glob("docs/*.svg"))]
 
 
 def wanted_pages(tree: Path) -> Sequence[str]:

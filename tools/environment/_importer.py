@@ -13,7 +13,7 @@ from typing import Sequence
 from . import _collection
 from ._commands import SetupError, run
 from ._lint_setup import Workshop
-from ._setup import locked
+from ._lock import locked
 
 
 def check(workshop: Workshop) -> Sequence[str]:

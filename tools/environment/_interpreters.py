@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import subprocess
@@ -75,7 +76,8 @@ def candidates() -> Iterator[str]:
     """
     yield sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))
-    yield from (str(path) for path in sorted(pyenv.glob("versions/3.*/bin/python")))
+    # glob.glob passes over what this user may not read: PYENV_ROOT may be that of another user.
+    yield from sorted(glob.glob(f"{glob.escape(str(pyenv))}/versions/3.*/bin/python"))
     name = re.compile(r"python3(\.[0-9]+)?")
     for folder in os.get_exec_path():
         if Path(folder) == pyenv / "shims":

@@ -12,8 +12,9 @@ from typing import Mapping
 
 from . import _venvs
 from ._interpreters import choose, interpreters
+from ._lock import locked
 from ._paths import HOME, IN_COLLECTIONS
-from ._setup import Ready, locked
+from ._setup import Ready
 from ._sources import snapshot
 from ._venvs import Venv
 

@@ -18,10 +18,8 @@ from ._paths import CACHE
 #: The session that a gate runs: antsibull-nox.toml configures it.
 OF_ANTSIBULL_NOX: Mapping[str, str] = {"licences": "license-check", "files": "extra-checks"}
 
-# The gate that a session runs.
-#
-# Where antsibull-nox has a word, it is used: contributors to other collections know it.
-#: The gate that a session runs.
+#: The gate that a session runs. Where antsibull-nox has a word, it is used: contributors to other
+#: collections know it.
 GATES: Mapping[str, str] = {
     "codeqa": "ruff",
     "formatters": "layout",
@@ -47,6 +45,7 @@ COMMANDS: Sequence[str] = (
     "molecule",
     "core-tests",
     "coverage",
+    "endurance",
     "demo",
     "bench",
     "screenshot",

@@ -17,8 +17,8 @@ from ._commands import SetupError, clean_environment, run
 from ._cores import CORES, Version, dotted
 from ._interpreters import Interpreter, interpreters
 from ._lint_setup import Workshop
+from ._lock import locked
 from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
-from ._setup import locked
 from ._venvs import Venv
 
 OLDEST: Version = min(core.oldest_target for core in CORES.values())
@@ -69,19 +69,10 @@ def old_venv(pip_owner: Venv, oldest: Interpreter) -> Venv:
     with locked():
         if not ANSIBLE.exists():
             unfinished = ANSIBLE.with_suffix(".unfinished")
-            command = [
-                pip_owner.python,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-input",
-                "--no-deps",
-            ]
             run(
                 [
-                    *command,
+                    *_venvs.pip_install(pip_owner),
+                    "--no-deps",
                     "--ignore-requires-python",
                     "--only-binary",
                     ":all:",

@@ -9,16 +9,15 @@ A lock keeps two commands from building one thing at once.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 from dataclasses import dataclass, replace
-from typing import Iterator, Mapping
+from typing import Mapping
 
 from . import _collection, _system_packages, _venvs
 from ._commands import SetupError
 from ._cores import Core, Version, dotted
 from ._interpreters import Interpreter, choose, forget_interpreters, interpreters
-from ._paths import CACHE, IMPORTABLE
+from ._lock import locked
+from ._paths import IMPORTABLE
 from ._sources import importable
 from ._venvs import Venv
 
@@ -52,18 +51,6 @@ class Ready:
     def with_tree(self) -> dict[str, str]:
         """Return the environment of the activated venv, with this tree as the only collection."""
         return self.venv.environment(ANSIBLE_COLLECTIONS_PATH=str(IMPORTABLE))
-
-
-@contextlib.contextmanager
-def locked(name: str = "setup") -> Iterator[None]:
-    """Hold a lock. A second command waits here, and then finds the work done.
-
-    Locks of one name do not nest.
-    """
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def make_ready(wanted: str | None, python: str | None = None) -> Ready:

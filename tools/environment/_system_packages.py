@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ._commands import SetupError, clean_environment, run, say
+from ._lock import locked
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,13 @@ def install(needs: Sequence[Need]) -> None:
     command = [tool, "install", "-y", *packages]
     if os.geteuid() != 0:
         raise SetupError(f"missing: {missing}. As root: {' '.join(command)}")
-    say(f"installing {' '.join(packages)}")
-    for step in [*preparation(tool), command]:
-        run(step, env=clean_environment(DEBIAN_FRONTEND="noninteractive"))
+    with locked("packages"):
+        # Another command may have installed them meanwhile, and apt-get does not wait for its lock.
+        if all(shutil.which(need.program) for need in needs):
+            return
+        say(f"installing {' '.join(packages)}")
+        for step in [*preparation(tool), command]:
+            run(step, env=clean_environment(DEBIAN_FRONTEND="noninteractive"))
 
 
 def preparation(tool: str) -> list[list[str]]:

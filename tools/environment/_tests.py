@@ -20,8 +20,9 @@ SUITES = {
     # Cheapest first: if hosts can't be made, the rows need not be tried.
     "integration": (
         "tests/integration/hosts",
-        # One of its files takes longest of all, beside the others.
+        # The files that take longest come early, so that none of them runs alone at the end.
         "tests/integration/faults",
+        "tests/integration/roles",
         "tests/integration/survival",
         "tests/integration/play_features",
         "tests/integration/grace",
@@ -31,7 +32,6 @@ SUITES = {
         "tests/integration/modules",
         "tests/docs/examples",
         "tests/integration/concurrency",
-        "tests/integration/roles",
     ),
     "molecule": ("tests/integration/molecule",),
 }
@@ -39,9 +39,11 @@ SUITES = {
 #: Suites that import the collection from this very tree. The others use the installed tarball.
 ON_TREE = ("unit", "timing")
 
-#: Tests wait for real hosts most of the time. So two tests run beside each other, each with hosts
-#: of its own. The tests of one file run in turn.
-BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
+#: Tests wait for real hosts most of the time: two processors are idle for more than half of it. So
+#: four tests run beside each other, each with hosts of its own. The tests of one file run in turn.
+BESIDE_EACH_OTHER = {
+    "integration": ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
+}
 
 #: A module each, run by the venv's python in the repository.
 PROGRAMS = {
@@ -107,6 +109,16 @@ def coverage(ready: Ready, arguments: Sequence[str]) -> int:
             env=ready.with_installed(),
         )
         or outcome
+    )
+
+
+def endurance(ready: Ready, others: Sequence[Ready], arguments: Sequence[str]) -> int:
+    """Run rounds of interruptions, in which the runs have different cores."""
+    cores = ":".join(f"{one.core.version}={one.venv.path / 'bin'}" for one in (ready, *others))
+    return foreground(
+        [ready.venv.python, "-m", "tools.endurance.run", *arguments],
+        cwd=ROOT,
+        env={**ready.with_installed(), "ENDURANCE_CORES": cores},
     )
 
 

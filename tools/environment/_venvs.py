@@ -99,22 +99,17 @@ def ensure(name: str, interpreter: Interpreter, requirements: Sequence[str], fil
     say(f"making {venv.path.name}: {', '.join((*requirements, path.name))} on {interpreter}")
     shutil.rmtree(str(venv.path), ignore_errors=True)
     run([interpreter.path, "-m", "venv", venv.path])
-    run(
-        [
-            venv.python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-            *requirements,
-            "-r",
-            path,
-        ]
-    )
+    run([*pip_install(venv), *requirements, "-r", path])
     stamp.write_text(wanted, encoding="ascii")
     return venv
+
+
+def pip_install(venv: Venv) -> Sequence[object]:
+    """Return the command that installs into an environment. What to install is appended."""
+    return (
+        *(venv.python, "-m", "pip", "install"),
+        *("--quiet", "--disable-pip-version-check", "--no-input"),
+    )
 
 
 def fingerprint(interpreter: Interpreter, parts: tuple[str, ...]) -> str:

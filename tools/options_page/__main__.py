@@ -62,6 +62,7 @@ def _of_option(option: Option) -> str:
         ("variable", variable.format(option.variable)),
     ]
     rows += [("task argument", f"`{option.name}` of {_ACTIONS}")] if option.argument else []
+    rows += [("new in", f"version {option.since}")] if option.since else []
     table = "\n".join(f"| {what} | {text} |" for what, text in rows)
     paragraphs = "\n\n".join(option.paragraphs)
     return f"\n### {option.name}\n\n{paragraphs}\n\n| | |\n|---|---|\n{table}"

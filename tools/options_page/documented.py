@@ -20,9 +20,10 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
     ModuleDocFragment as RecordFragment,
 )
 
-#: A heading for each fragment. The last two are for the run alone.
+#: A heading for each fragment. All but the first are for the run alone.
 SECTIONS: Mapping[str, str] = {
     "How trees are ended, and what is guarded": KillFragment.DOCUMENTATION,
+    "What still runs in an interrupted play": KillFragment.ALWAYS,
     "What is run after the kill": KillFragment.AFTER_KILL,
     "What is written down": RecordFragment.DOCUMENTATION,
 }
@@ -50,6 +51,7 @@ class Option:
     variable: str
     counts_for: str
     argument: bool
+    since: str  #: the version that has it first; empty for 1.0.0
 
     @property
     def of_the_run(self) -> bool:
@@ -57,13 +59,13 @@ class Option:
         return self.counts_for == _RUN
 
     @classmethod
-    def of(cls, name: str, section: str, told: Mapping[str, Any]) -> Option:
+    def of(cls, name: str, section: str, described: Mapping[str, Any]) -> Option:
         """Return the options below `options`.
 
         Raises ValueError for a source that the page would not show.
         """
-        (ini,), (environment,), (variable,) = told["ini"], told["env"], told["vars"]
-        unknown = set(told) - {
+        (ini,), (environment,), (variable,) = described["ini"], described["env"], described["vars"]
+        unknown = set(described) - {
             "description",
             "type",
             "elements",
@@ -72,16 +74,19 @@ class Option:
             "ini",
             "env",
             "vars",
+            "version_added",
         }
         if unknown:
             raise ValueError(f"{name}: the page does not show {', '.join(sorted(unknown))}")
-        description = told["description"]
+        description = described["description"]
         return cls(
             name=name,
             section=section,
-            type=f"list of {told['elements']}" if "elements" in told else told["type"],
-            default=_written(told["default"]),
-            choices=tuple(told.get("choices", ())),
+            type=f"list of {described['elements']}"
+            if "elements" in described
+            else described["type"],
+            default=_written(described["default"]),
+            choices=tuple(described.get("choices", ())),
             paragraphs=tuple(
                 markdown(text)
                 for text in ([description] if isinstance(description, str) else description)
@@ -91,21 +96,24 @@ class Option:
             variable=variable["name"],
             counts_for=COUNTS_FOR.get(name, _TASK) if section == next(iter(SECTIONS)) else _RUN,
             argument=name in ARGUMENT_NAMES,
+            since=described.get("version_added", ""),
         )
 
 
 def options() -> list[Option]:
     """Return all of them, in the order of their documentation."""
     return [
-        Option.of(name, section, told)
+        Option.of(name, section, described)
         for section, text in SECTIONS.items()
-        for name, told in yaml.safe_load(text)["options"].items()
+        for name, described in yaml.safe_load(text)["options"].items()
     ]
 
 
 def _written(default: object) -> str:
     if default in ("", []):
         return ""
+    if isinstance(default, list):
+        return ", ".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 

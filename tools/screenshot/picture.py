@@ -20,6 +20,8 @@ from html import escape
 _SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([mK])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 _PALETTE = ("#3b4048", "#e06c75", "#8cc265", "#d5a05c", "#61afef", "#c678dd", "#4fb8c4", "#abb2bf")
+#: A blank that no browser leaves out.
+_BLANK = "\N{NO-BREAK SPACE}"
 _FOREGROUND, _BACKGROUND, _BAR = "#c8ccd4", "#1e2227", "#2c313a"
 
 #: Pixels.
@@ -103,7 +105,7 @@ def svg(lines: Sequence[Sequence[Cell]], columns: int, title: str) -> str:
         ),
         (
             "<g font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans "
-            f'Mono\',monospace" font-size="13" fill="{_FOREGROUND}" xml:space="preserve">'
+            f'Mono\',monospace" font-size="13" fill="{_FOREGROUND}">'
         ),
     ]
     for index, line in enumerate(lines):
@@ -131,7 +133,7 @@ def _texts(line: Sequence[Cell], y: int) -> list[str]:
             x = _MARGIN + at * _CELL
             texts.append(
                 f'<text x="{x:g}" y="{y}" textLength="{wide * _CELL:g}" '
-                f'lengthAdjust="spacingAndGlyphs"{look}>{escape(text)}</text>'
+                f'lengthAdjust="spacingAndGlyphs"{look}>{escape(text).replace(" ", _BLANK)}</text>'
             )
         start, at = end, at + wide
     return texts

@@ -12,6 +12,7 @@ import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import USUAL
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
@@ -19,11 +20,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.control impo
     TreeControl,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
-from ansible_collections.treekill.remote.plugins.module_utils._tree.signal_order import Turns
+from ansible_collections.treekill.remote.plugins.module_utils._tree.signal_order import SignalOrder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any, Callable, Dict
 
     from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
         KillRequest,
@@ -49,6 +50,8 @@ class KillPass:
     """One pass for one request, in three steps: find(), end(), report().
 
     grace_skipped: whether the grace period was cut short.
+    prolong: is called before the wait for transactions, which may be long.
+    leaves: whether a transaction was running when end() returned.
     """
 
     def __init__(self, request: "KillRequest", control: "TreeControl") -> None:
@@ -56,8 +59,12 @@ class KillPass:
         self.control = control
         self.refusal = ""
         self.grace_skipped = False
+        self.leaves = False
+        self.prolong: Callable[[], object] = bool  # does nothing
         self._clock = control.clock
-        self._turns = Turns(control, request.signal, request.children_signal, request.alone)
+        self._signal_order = SignalOrder(
+            control, request.signal, request.children_signal, request.alone
+        )
         self.began = request.began or self._clock()
 
     def skip_grace(self) -> None:
@@ -67,19 +74,19 @@ class KillPass:
     def find(self) -> bool:
         """Look for the tree for as long as the request says, and freeze it.
 
-        Return whether anything was found.
+        Return whether anything was found, or may be there.
         """
         until = self._clock() + self.request.arrival_timeout
         pause = SHORTEST_ARRIVAL_PAUSE_SECONDS
         while True:
             began = self._clock()
-            self.control.scan()
+            may_be_there = self.control.scan()
             if self.control.processes:
                 self.control.freeze()
                 return True
             now = self._clock()
             if now >= until:
-                return self.control.search.missed > 0
+                return may_be_there
             self._pause(max(pause, now - began), until)
             pause = min(pause * 1.5, LONGEST_ARRIVAL_PAUSE_SECONDS)
 
@@ -90,32 +97,38 @@ class KillPass:
     def end(self) -> None:
         """End what find() found, and all other processes of the tree that appear meanwhile."""
         try:
-            self._first_signals()
-            if not self._wait(self._clock() + self.request.timeout):
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (  # noqa: E501
-                    kill_the_rest,
+            self.end_all()
+            if self.control.mark_transactions():
+                self.leaves = self.request.skip_grace
+            if self.control.finishing() and not self.leaves:
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.finish import (  # noqa: E501
+                    await_transactions,
                 )
 
-                kill_the_rest(self.control)
-            self.control.release()
+                await_transactions(self)
+            self.control.resume_supervisors()
             supervised = any(
                 tracked.role == SUPERVISOR for tracked in self.control.processes.values()
             )
             until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
-            while self.control.living() and not self.control.targets() and self._clock() < until:
+            while (
+                self.control.living()
+                and not (self.control.targets() or self.control.finishing())
+                and self._clock() < until
+            ):
                 self._pause(LONGEST_PAUSE_SECONDS / 10, until)
-                self.control.observe_and_wake()
+                self.control.observe_and_resume()
             self.control.dismiss()
             # A process that calls itself a supervisor was continued last. It may have started
             # something.
-            if supervised and self.control.scan(last=True):
+            if supervised and not self.control.finishing() and self.control.scan(last=True):
                 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (  # noqa: E501
                     kill_the_rest,
                 )
 
                 kill_the_rest(self.control)
         finally:
-            self.control.release()
+            self.control.resume_supervisors()
         if any(tracked.job for tracked in self.control.processes.values()):
             from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import (  # noqa: E501
                 report_ended_jobs,
@@ -137,12 +150,40 @@ class KillPass:
 
         return report(self.control, self.request, self.began)
 
+    def end_all(self) -> None:
+        """End all targets: with first signals, the grace period, and KILL."""
+        self.control.grace_over = False
+        self._first_signals()
+        if not self._wait(self._clock() + self.request.timeout):
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (  # noqa: E501
+                kill_the_rest,
+            )
+
+            kill_the_rest(self.control)
+
+    def look_for_transactions(self) -> None:
+        """Let transactions be recognised, if the request leaves any to finish."""
+        request, control = self.request, self.control
+        if (request.finish or request.finish_modules) and control.table.method == "proc":
+            from ansible_collections.treekill.remote.plugins.module_utils._tree.transactions import (  # noqa: E501
+                MODULES,
+                PROGRAMS,
+                Transactions,
+            )
+
+            control.transactions = Transactions(
+                control,
+                PROGRAMS if request.finish == USUAL else request.finish,
+                MODULES if request.finish_modules == USUAL else request.finish_modules,
+            )
+
     def _first_signals(self) -> None:
         """Begin with the first signals, while every process is stopped."""
         if self.control.signalled is None:
             self.control.signalled = self.control.table.now()
+            self.look_for_transactions()
         self.control.observe()
-        self._turns.take()
+        self._signal_order.signal_due()
 
     def _wait(self, until: float) -> bool:
         """Wait for the targets to end, and give each its first signal when it is due.
@@ -156,8 +197,8 @@ class KillPass:
         known = -1
         while True:
             began = self._clock()
-            self.control.observe_and_wake()
-            self._turns.repeat_lost()
+            self.control.observe_and_resume()
+            self._signal_order.repeat_lost()
             targets = self.control.targets()
             waits = self.control.awaits_supervisors()
             if self.control.scan(last=waits or not targets):
@@ -172,11 +213,15 @@ class KillPass:
             elif not targets:
                 return True
             elif waits:
-                self.control.release()
+                self.control.resume_supervisors()
+            finishing = len(self.control.finishing())
+            self.control.mark_transactions()
+            if len(self.control.finishing()) != finishing:
+                known = -1
             living = len(self.control.living())
             if living != known:
                 known, pause = living, SHORTEST_PAUSE_SECONDS
-                self._turns.take()
+                self._signal_order.signal_due()
             now = self._clock()
             if now >= until or self.grace_skipped:
                 return False
@@ -185,7 +230,7 @@ class KillPass:
             pause = min(
                 pause * 1.5,
                 LONGEST_CARRIED_PAUSE_SECONDS
-                if self.control.unsignalled()
+                if self.control.unsignalled() or self.control.finishing()
                 else LONGEST_PAUSE_SECONDS,
             )
 
@@ -202,7 +247,7 @@ def process_table() -> "ProcessTable":
     if table.usable:
         return table
     if shows_others():
-        raise OSError("/proc is that of another pid namespace, and so is all that ps tells")
+        raise OSError("/proc and ps show another pid namespace")
     from ansible_collections.treekill.remote.plugins.module_utils._process.ps import PsTable
 
     return PsTable()

@@ -11,7 +11,7 @@ Its phases and their files:
 - hand over to root: sudo.py
 - first signals, and the wait: kill_pass.py, _tree/signal_order.py
 - KILL for the rest, and the reasons of survivors: sigkill.py
-- asynchronous jobs and the report: job_file.py, report.py
+- asynchronous jobs and the report: job_file.py, report_line.py
 """
 
 import os
@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pa
 )
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import (
     PATIENCE_SECONDS,
-    standing_supervisor,
+    connect_supervisor,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
     MARK,
@@ -76,13 +76,18 @@ def detach() -> None:
         pass  # only root may do it
 
 
-def limit_time(request: "KillRequest") -> None:
+def limit_time(request: "KillRequest", more: float = 0.0) -> None:
     """Let this process end when it has taken longer than any pass may.
 
     A look at a process can block in the kernel forever.
+
+    more: seconds for a transaction that was seen.
     """
     signal_alarm(
-        min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30)
+        min(
+            int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS + more),
+            1 << 30,
+        )
     )
 
 
@@ -99,6 +104,14 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
         kill_pass = new_kill_pass(request)
     except OSError as error:
         raise SystemExit("treekill: this host does not show its processes: %s" % error)  # noqa: B904 - the text has the error
+    kill_pass.prolong = lambda: limit_time(request, request.finish_timeout)
+    if request.look:
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.look import (
+            report_look,
+        )
+
+        write("%s %s %s" % (MARK, request.nonce, report_look(request)))
+        return
     if request.skip_grace:
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.skip_grace import (
             skip_grace_of_others,
@@ -106,13 +119,14 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
 
         skip_grace_of_others(request, kill_pass.control)
     # The parent of a handed-over pass waits for it. That parent may be the supervisor itself.
-    supervisor = None if request.found else standing_supervisor(request, kill_pass.control.table)
+    supervisor = None if request.found else connect_supervisor(request, kill_pass.control.table)
     theirs = ""
     if supervisor is not None and supervisor.at_work:
         on_skip_grace(kill_pass.skip_grace)
         theirs = supervisor.await_report(
             request.timeout + PATIENCE_SECONDS,
             lambda: request.skip_grace or kill_pass.grace_skipped,
+            kill_pass,
         )
         if theirs:
             # Only what the supervisor could not find can still come. It would be here by now.
@@ -124,12 +138,18 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
                 request.timeout, max(request.timeout + began - time.monotonic(), LEAST_SECONDS)
             )
     text = carry_out(kill_pass, program)
-    if supervisor is not None and supervisor.at_work and not theirs:
-        theirs = supervisor.await_report(LEAST_SECONDS, lambda: False)
+    if supervisor is not None and supervisor.at_work and not (theirs or kill_pass.leaves):
+        theirs = supervisor.await_report(LEAST_SECONDS, lambda: False, None)
     write(
         "%s %s %s"
         % (MARK, request.nonce, text[:-1] + ',"supervisor":' + theirs + "}" if theirs else text)
     )
+    if kill_pass.leaves:
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.finish import (
+            finish_in_background,
+        )
+
+        finish_in_background(kill_pass)
 
 
 def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
@@ -151,11 +171,11 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
 
                 text, kill_pass.refusal = hand_over(kill_pass, program())
                 if text:
-                    kill_pass.control.release()
+                    kill_pass.control.resume_supervisors()
                     return text
             kill_pass.end()
     except BaseException:
-        kill_pass.control.thaw()
+        kill_pass.control.resume_all()
         raise
     content = kill_pass.report()
     from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (

@@ -54,7 +54,10 @@ def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dic
         "method": control.table.method,
         "root": root,
         "gone": _rows((tracked for tracked in processes if tracked.ended is not None), began),
-        "survivors": _rows((tracked for tracked in processes if tracked.ended is None), began),
+        "survivors": _rows(
+            (one for one in processes if one.ended is None and not one.finishes), began
+        ),
+        "finishing": _rows((one for one in processes if one.ended is None and one.finishes), began),
         "spared": _rows(exempt, began),
         "unreadable": control.search.unreadable,
         "escalated": bool(request.found),
@@ -74,6 +77,10 @@ def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str
             row["seconds"] = round(tracked.ended - began, 3)
         if tracked.reason:
             row["reason"] = tracked.reason
+        if tracked.unfinished:
+            row["transaction"] = "broken off"
+        elif tracked.was_finishing and (tracked.ended is not None or tracked.finishes):
+            row["transaction"] = "finished" if tracked.ended is not None else "finishing"
         rows.append(row)
     return rows
 

@@ -10,7 +10,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
     Process,
     ProcessId,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import FirstTurn
+from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import (
+    RealTimeScheduling,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
     SIGCONT,
     SIGKILL,
@@ -37,7 +39,9 @@ RUNAWAY_SECONDS = 10.0
 #: before.
 SHORTEST_KILL_PAUSE_SECONDS, LONGEST_KILL_PAUSE_SECONDS = 0.001, 0.05
 #: Seconds that a shell has to end, if it was held until the end of the grace period.
-RELEASE_SECONDS = 2.0
+RESUMED_SECONDS = 2.0
+#: The reason of a row that stands for processes that may be there.
+UNSURE = "not confirmed: the host starts processes faster than they can be looked at"
 #: When time is up: how many times new processes are killed, and the seconds that they have to die
 #: each time.
 LAST_LOOKS, LAST_SECONDS = 3, 0.5
@@ -48,15 +52,16 @@ def kill_the_rest(control: "TreeControl") -> None:
 
     The processes are frozen first: one that still runs when its parent dies can fork.
     """
-    held = [tracked for tracked in control.living() if tracked.held]
+    control.mark_transactions()
+    held = [tracked for tracked in control.targets() if tracked.held]
     control.end_grace()
-    with FirstTurn():
+    with RealTimeScheduling():
         _kill_until_none_is_left(control)
     # What was held and must not be killed continues now, and dies of the signal that it has had.
-    until = control.clock() + RELEASE_SECONDS
+    until = control.clock() + RESUMED_SECONDS
     while any(tracked.ended is None for tracked in held) and control.clock() < until:
         control.sleep(LONGEST_KILL_PAUSE_SECONDS / 10)
-        control.observe_and_wake()
+        control.observe_and_resume()
 
 
 def _kill_until_none_is_left(control: "TreeControl") -> None:
@@ -65,10 +70,10 @@ def _kill_until_none_is_left(control: "TreeControl") -> None:
     while True:
         known = len(control.processes)
         left = _kill(control)
-        control.observe_and_wake()
+        control.observe_and_resume()
         if not left and not control.scan(last=True):
             return
-        runs_away = control.search.missed > 0 or len(control.processes) > known
+        runs_away = not left or control.search.missed > 0 or len(control.processes) > known
         if control.clock() - began >= (RUNAWAY_SECONDS if runs_away else KILL_SECONDS):
             break
         control.sleep(pause)
@@ -84,16 +89,18 @@ def _look_for_the_last(control: "TreeControl") -> None:
     for dummy in range(LAST_LOOKS):
         _kill(control)
         until = control.clock() + LAST_SECONDS
-        control.observe_and_wake()
+        control.observe_and_resume()
         while control.targets() and control.clock() < until:
             control.sleep(LONGEST_KILL_PAUSE_SECONDS / 10)
-            control.observe_and_wake()
+            control.observe_and_resume()
         if control.targets() or not control.scan(last=True):
             return
     # A survivor that could not be caught, to be reported to the user. Its supervisor stays with it.
-    pid = control.search.missed or list(control.processes.values())[-1].process.id.pid
+    # Or there may be none. Then the pid is the last one that the host has given.
+    after_grace = [one.process.id.pid for one in control.processes.values() if one.after_grace]
+    pid = control.search.missed or (after_grace or [control.table.last_pid() or 0])[-1]
     runaway = TrackedProcess(Process(ProcessId(pid, 0), 0, "?", 1, "?"), "child")
-    runaway.late = True
+    runaway.after_grace = bool(control.search.missed or after_grace)
     control.processes[runaway.process.id] = runaway
 
 
@@ -105,6 +112,8 @@ def _kill(control: "TreeControl") -> bool:
         if tracked.sent != SIGKILL and not tracked.denied and control.may_stop(tracked.process):
             control.signal(tracked, SIGSTOP)
     control.freeze()
+    # Nothing of it moves now: what has begun a transaction meanwhile is not killed in it.
+    control.mark_transactions()
     shields = shielding(control)
     found = False
     for tracked in control.targets():
@@ -121,7 +130,7 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
     """Return the processes that must not get KILL, with the pid below each that is the reason.
 
     A sudo that is killed can't pass a signal on any more. Its command, which this user may not
-    signal, would live on as an orphan.
+    signal, would keep running as an orphan.
     """
     shields: Dict[ProcessId, int] = {}
     living = {tracked.process.id.pid: tracked for tracked in control.living()}
@@ -147,7 +156,9 @@ def explain(control: "TreeControl", refusal: str) -> None:
         process = control.table.process(tracked.process.id.pid)
         if tracked.role == SUPERVISOR and tracked.sent != SIGKILL:
             continue
-        if tracked.role != SUPERVISOR and not control.is_target(tracked):
+        if tracked.finishes:
+            tracked.reason = "left to finish"
+        elif tracked.role != SUPERVISOR and not control.is_target(tracked):
             tracked.reason = "left: kill_children is false"
         elif tracked.denied:
             tracked.reason = "not permitted (owned by %s%s)" % (
@@ -156,12 +167,14 @@ def explain(control: "TreeControl", refusal: str) -> None:
             )
         elif tracked.process.id in shields:
             tracked.reason = (
-                "not killed: pid %d below it may not be signalled and would live on as an orphan"
-                % shields[tracked.process.id]
+                "not killed: pid %d below it may not be signalled"
+                " and would keep running as an orphan" % shields[tracked.process.id]
             )
+        elif not tracked.process.id.start and not tracked.after_grace:
+            tracked.reason = UNSURE
         elif process is not None and process.state == "D":
             tracked.reason = "uninterruptible (state D)"
-        elif tracked.late:
+        elif tracked.after_grace:
             tracked.reason = "still starting new processes %g s after KILL" % RUNAWAY_SECONDS
         else:
             tracked.reason = "still there %g s after KILL (state %s)" % (

@@ -39,13 +39,19 @@ def hand_over(kill_pass: "KillPass", program: str) -> "Tuple[str, str]":
         for tracked in kill_pass.control.living()
     )
     request.began = kill_pass.began
+    # Root's pass waits for a transaction. This one may be seen only from afar.
+    kill_pass.look_for_transactions()
+    more = 0.0
+    if kill_pass.control.mark_transactions():
+        more = request.finish_timeout
+        kill_pass.prolong()
     # The program goes through standard input, since sudo writes the command line to the system's
     # log. So do the processes that were found: the kernel allows 128 KiB in one word.
     command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]
     text = "import sys\nsys.argv.append(%r)\n%s" % ("found=" + found, program)
     try:
         output, errors, status = run_command(
-            command, text.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS
+            command, text.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS + more
         )
     except OSError as error:
         # this user has no more processes or descriptors: the pass ends what it can

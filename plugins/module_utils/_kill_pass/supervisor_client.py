@@ -20,6 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+        KillPass,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
         KillRequest,
     )
@@ -33,7 +36,7 @@ PATIENCE_SECONDS = 3.0
 CONNECT_SECONDS = 1
 
 
-class StandingSupervisor:
+class SupervisorClient:
     """The supervisor of a lease.
 
     connection: to its socket.
@@ -50,22 +53,27 @@ class StandingSupervisor:
         """Whether it is ending the tree by itself, or has done so."""
         return not is_supervisor(self._table.arguments(self._pid))
 
-    def await_report(self, seconds: float, skipped: "Callable[[], bool]") -> str:
+    def await_report(
+        self, seconds: float, skipped: "Callable[[], bool]", kill_pass: "Optional[KillPass]"
+    ) -> str:
         """Return its report, as JSON, when it is done.
 
         The report is empty if the supervisor ends without one, or takes longer than this many
         seconds.
+
+        kill_pass: looks for transactions that the supervisor leaves to finish. While there is one,
+            the wait goes on.
         """
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (  # noqa: E501
             fetch_report,
         )
 
-        return fetch_report(self._connection, self._pid, self._table, seconds, skipped)
+        return fetch_report(self._connection, self._pid, self._table, seconds, skipped, kill_pass)
 
 
-def standing_supervisor(
+def connect_supervisor(
     request: "KillRequest", table: "ProcessTable"
-) -> "Optional[StandingSupervisor]":
+) -> "Optional[SupervisorClient]":
     """Return the supervisor of the request's lease; None if this user has none."""
     try:
         import _socket
@@ -78,4 +86,4 @@ def standing_supervisor(
         return None
     # Any process can take the name. Its answers do not count, not even for root. The supervisor of
     # a lease runs as the same user as the pass.
-    return StandingSupervisor(connection, pid, table) if os.geteuid() == uid else None
+    return SupervisorClient(connection, pid, table) if os.geteuid() == uid else None

@@ -16,12 +16,17 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.signaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List
+    from typing import Any, Callable, List, Optional
 
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+        KillPass,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
 #: Milliseconds between two looks whether the grace period is to be skipped.
 LOOK_MILLISECONDS = 50
+#: Seconds between two looks for a transaction, once the grace period of the supervisor is over.
+TRANSACTION_LOOK_SECONDS = 1.0
 #: Bytes of a report of about 30,000 processes.
 LONGEST_REPORT_BYTES = 16 << 20
 
@@ -32,18 +37,42 @@ def fetch_report(
     table: "ProcessTable",
     seconds: float,
     skipped: "Callable[[], bool]",
+    kill_pass: "Optional[KillPass]",
 ) -> str:
     """Return what the supervisor sends before it closes the connection.
 
     An order to skip the grace period is passed on to it once.
+
+    kill_pass: looks for transactions when the time is over. Any process of the tree can take the
+        supervisor's name, so its word is not enough.
     """
-    until = time.monotonic() + seconds
+    began = time.monotonic()
+    until = began + seconds
+    hurried = kill_pass is not None and kill_pass.request.skip_grace
+    look_at = began + (TRANSACTION_LOOK_SECONDS / 2 if hurried else seconds)
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     parts: List[bytes] = []
     length = 0
     passed_on = False
-    while time.monotonic() < until and length < LONGEST_REPORT_BYTES:
+    while length < LONGEST_REPORT_BYTES:
+        now = time.monotonic()
+        if kill_pass is not None and now >= look_at:
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.look import (
+                finishing_now,
+            )
+
+            look_at = now + TRANSACTION_LOOK_SECONDS
+            if finishing_now(kill_pass.request).control.processes:
+                if hurried:
+                    break
+                until = min(
+                    look_at + TRANSACTION_LOOK_SECONDS,
+                    began + seconds + kill_pass.request.finish_timeout,
+                )
+                kill_pass.prolong()
+        if now >= until:
+            break
         if skipped() and not passed_on:
             passed_on = skip_grace_of_supervisor(pid, table)
         if poll.poll(LOOK_MILLISECONDS):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
 VARIABLE = "TREEKILL"
-#: Stands beside the cookie of a task that may lose its connection and go on. Otherwise a search for
-#: abandoned commands could not tell it from them.
+#: Beside the cookie of a task that may lose its connection and continue. Without it, a search for
+#: abandoned commands would count that task's command among them.
 KEEP = "TREEKILL_KEEP=1"
 ANY_LEASE = "*"
 RUN_DIGITS = 16
@@ -155,8 +155,7 @@ class CookieMatch:
         The login shell, sudo and su above the root carry the text as well. They have it one level
         of quoting deeper, or among more arguments.
 
-        The text has `$$` as it stands, not expanded. So a text that was copied from an environment
-        does not match.
+        The text has `$$` unexpanded. So a text that was copied from an environment does not match.
         """
         if self._root or len(arguments) != 3 or arguments[1] != b"-c":
             return False

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 #: Begins the line of the report, before the nonce.
 MARK = "TREEKILL-REPORT"
+#: Stands for the default of a list that the program knows itself.
+USUAL = "usual"
 
 
 class KillRequest:
@@ -31,6 +33,10 @@ class KillRequest:
     below: `pid:pid:pid` of the supervisor, of the module that it runs, and of the root above it.
         All below the supervisor belongs to its tree. A process with the cookie of another root
         belongs to a later run of the same command. An unknown root is `0`.
+    finish, finish_modules: the programs whose transactions are left to finish, and the databases
+        that modules open themselves, with commas; empty for none. See _tree/transactions.py.
+    finish_timeout: seconds after which a transaction is ended like all else.
+    look: whether the pass only reports which transactions are running, and signals nothing.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record
@@ -50,6 +56,10 @@ class KillRequest:
         skip_grace: bool = False,
         below: str = "",
         alone: bool = True,
+        finish: str = USUAL,
+        finish_modules: str = USUAL,
+        finish_timeout: float = 600.0,
+        look: bool = False,
     ) -> None:
         self.run = run
         self.lease = lease
@@ -66,6 +76,10 @@ class KillRequest:
         self.skip_grace = skip_grace
         self.below = below
         self.alone = alone
+        self.finish = finish
+        self.finish_modules = finish_modules
+        self.finish_timeout = finish_timeout
+        self.look = look
 
 
 def read_request(words: "Iterable[str]") -> "KillRequest":

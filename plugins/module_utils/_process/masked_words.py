@@ -88,7 +88,7 @@ _WORDS = [
 ]
 
 #: Programs whose options do not name their secrets. Each has: the program, the option, whether the
-#: next word is the option's value, and what stands before the secret in that value.
+#: next word is the option's value, and the text before the secret in that value.
 _PROGRAMS = [
     # First the options of sshpass, then those of another program.
     (r"sshpass(?:\s+-[vhVe]\S*|\s+-[fdP]\s*\S+)*", r"-p", True, ""),
@@ -142,7 +142,7 @@ class Option:
         return found.group(1) + self.mask_value(found.group(2))
 
     def mask_value(self, value: str) -> str:
-        """Return what stands before the secret, and a mask for the rest."""
+        """Return the text before the secret, and a mask for the rest."""
         before, behind, dummy = (
             value.lstrip("'\"").partition(self.behind) if self.behind else ("", "", value)
         )

@@ -5,7 +5,11 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable, Iterator, List, Optional, Protocol, Tuple
+    from typing import Callable, Iterable, Iterator, List, Optional, Protocol, Set, Tuple
+
+    #: The pipes that a process reads, those that it writes, and its standard input. The last value
+    #: is whether it is at the other end of a terminal, and so reads its output.
+    Pipes = Tuple[Set[str], Set[str], Set[str], bool]
 
     class ProcessTable(Protocol):
         """The questions of a kill pass about a host's processes. ProcTable explains each method."""
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
 
         def dispositions(self, pid: int) -> "Tuple[int, int]":
             """Return the masks of the signals that it ignores, and of those that it handles."""
+
+        def pipes(self, pid: int) -> "Pipes":
+            """Return the pipes that it has open."""
 
         def cgroup(self, pid: int) -> bytes:
             """Return the control groups."""
@@ -81,9 +88,11 @@ class Process:
 
     It holds identity, parent, state letter, number of threads, name, and whether the process is a
     thread of the kernel.
+
+    exiting: whether it is about to end, and so starts no other process.
     """
 
-    __slots__ = ("id", "ppid", "state", "threads", "comm", "kernel")
+    __slots__ = ("id", "ppid", "state", "threads", "comm", "kernel", "exiting")
 
     def __init__(
         self,
@@ -100,6 +109,7 @@ class Process:
         self.threads = threads
         self.comm = comm
         self.kernel = kernel
+        self.exiting = False
 
     @property
     def alive(self) -> bool:
@@ -146,7 +156,7 @@ def descendants(
 def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") -> "List[Process]":
     """Return the parents of a process, nearest first, without pid 1 and 0.
 
-    The list ends at a pid that was reused: such a parent is younger than its child, or stands below
+    The list ends at a pid that was reused: such a parent is younger than its child, or is below
     it.
     """
     chain: List[Process] = []

@@ -134,12 +134,12 @@ def _go_through(path: str) -> "Tuple[int, str, str, List[Tuple[str, int]]]":
 def check_file(path: str, found: "os.stat_result") -> None:
     """Check that the file is a regular one with one name, which only its owner can write."""
     if not stat.S_ISREG(found.st_mode):
-        raise NotBelieved("pid file %s is no regular file" % path)
+        raise NotBelieved("pid file %s is not a regular file" % path)
     if found.st_nlink != 1:
-        raise NotBelieved("pid file %s has %d names (hard links)" % (path, found.st_nlink))
+        raise NotBelieved("pid file %s has %d hard links" % (path, found.st_nlink))
     if found.st_mode & 0o022:
         raise NotBelieved(
-            "pid file %s can be written by others than its owner (mode %04o)"
+            "pid file %s is writable by users other than its owner (mode %04o)"
             % (path, stat.S_IMODE(found.st_mode))
         )
 
@@ -198,8 +198,7 @@ def check_match(
         )
     if found.st_mtime > time.time() + TICK_SECONDS:
         raise NotBelieved(
-            "pid file %s is from the future: by the clock of this host, it was written after now"
-            % path
+            "pid file %s has a modification time in the future, by the clock of this host" % path
         )
     if found.st_uid not in (0, user):
         raise NotBelieved(
@@ -215,5 +214,5 @@ def started(process: "Process") -> float:
         return time.time() - time.clock_gettime(CLOCK_BOOTTIME) + process.id.start / ticks
     except OSError:
         raise NotBelieved(
-            "this host does not tell when pid %d was started" % process.id.pid
+            "this host does not show when pid %d was started" % process.id.pid
         ) from None

@@ -26,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Pipes
+
 #: See clock_gettime(2). Python 3.6 has no name for it.
 CLOCK_BOOTTIME = 7
 
@@ -43,16 +45,19 @@ def parse_stat(raw: bytes) -> "Process":
     left, dummy, right = raw.rpartition(b") ")
     pid, dummy, comm = left.partition(b" (")
     field = right.split()
-    # PF_KTHREAD is 0x00200000 in every Linux since 2.6.
-    kernel = bool(int(field[6]) & 0x200000)
-    return Process(
+    # PF_KTHREAD is 0x00200000 and PF_EXITING is 4 in every Linux since 2.6.
+    flags, threads = int(field[6]), int(field[17])
+    process = Process(
         ProcessId(int(pid), int(field[19])),
         int(field[1]),
         field[0].decode("ascii"),
-        int(field[17]),
+        threads,
         comm.decode("utf-8", "replace"),
-        kernel,
+        bool(flags & 0x200000),
     )
+    # The first thread can end while the others run on.
+    process.exiting = bool(flags & 4) and threads < 2
+    return process
 
 
 def _number_behind(label: bytes, raw: bytes, place: int) -> "Optional[int]":
@@ -131,7 +136,10 @@ class ProcTable:
             try:
                 descriptor = system_open(form % pid, read_only)
             except PermissionError:
-                yield pid, None
+                # That of a process of this user belongs to root while the process ends.
+                process = self.process(pid)
+                hidden = process is not None and process.alive and not process.exiting
+                yield pid, None if hidden else b""
                 continue
             except ProcessLookupError:
                 yield pid, b""  # a zombie: newer kernels do not open it, older ones show nothing
@@ -215,6 +223,14 @@ class ProcTable:
         raw = self._read("%d/status" % pid) or b""
         return _mask_behind(b"\nSigIgn:", raw), _mask_behind(b"\nSigCgt:", raw)
 
+    def pipes(self, pid: int) -> "Pipes":
+        """Return the pipes that a process has open."""
+        from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+            open_pipes,
+        )
+
+        return open_pipes(self._mount, pid)
+
     def cgroup(self, pid: int) -> bytes:
         """Return the control groups of a process, in the format of proc_pid_cgroup(5).
 
@@ -273,7 +289,7 @@ class ProcTable:
             return names
 
     @staticmethod
-    def _open_patiently(error: "OSError", path: str) -> "Optional[int]":
+    def _open_patiently(error: OSError, path: str) -> "Optional[int]":
         """Open the file when a descriptor is free again. Return None if the file is gone by then.
 
         Raises OSError if there is still no descriptor.

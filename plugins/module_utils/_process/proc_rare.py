@@ -16,9 +16,12 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.shortage 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    from typing import Any, Callable, Dict, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Pipes,
+        ProcessTable,
+    )
 
 #: Bytes of one read, and bytes after which reading ends. The kernel allows 6 MiB of arguments and
 #: environment.
@@ -79,3 +82,36 @@ def hidden_process(pid: int) -> "Optional[Process]":
         # OverflowError: a cookie may hold any number, also one that no process can have
         return None
     return Process(ProcessId(pid, 0), 0, "?", 1, "hidden")
+
+
+def open_pipes(mount: str, pid: int) -> "Pipes":
+    """Return the pipes that a process has open; none if it hides them or has ended.
+
+    The mode of a link in /proc/PID/fd shows for what its file is open: see proc_pid_fd(5).
+    """
+    read, written, fed = set(), set(), set()
+    terminal = False
+    folder = "%s%d/fd/" % (mount, pid)
+    for name in _or_nothing(os.listdir, folder):
+        link = _or_nothing(os.readlink, folder + name)
+        terminal = terminal or link.endswith("/ptmx")
+        if link.startswith("pipe:"):
+            status = _or_nothing(os.lstat, folder + name)
+            mode = status.st_mode if status else 0
+            if mode & 0o400:
+                read.add(link)
+                if name == "0":
+                    fed.add(link)
+            if mode & 0o200:
+                written.add(link)
+    return read, written, fed, terminal
+
+
+def _or_nothing(call: "Callable[[str], Any]", path: str) -> "Any":
+    """Return the result of a call; an empty text if the file is gone or may not be read."""
+    try:
+        return call(path)
+    except OSError as error:
+        if error.errno in SHORTAGE:
+            raise
+        return ""

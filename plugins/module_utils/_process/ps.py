@@ -27,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Pipes
+
 #: Seconds after which a table is too old to signal by. The second number applies where ps itself is
 #: slow: pids are given in order, and not given again so soon.
 _STALE_SECONDS, _LONGEST_STALE_SECONDS = 0.05, 0.5
@@ -185,6 +187,11 @@ class PsTable:
     def dispositions(dummy_pid: int) -> "Tuple[int, int]":
         """Return empty masks: ps does not show them."""
         return 0, 0
+
+    @staticmethod
+    def pipes(dummy_pid: int) -> "Pipes":
+        """Return nothing: ps does not show them."""
+        return set(), set(), set(), False
 
     @staticmethod
     def cgroup(dummy_pid: int) -> bytes:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class FirstTurn:
+class RealTimeScheduling:
     """A context manager: real-time scheduling, if this process may have it.
 
     Processes that it starts do not inherit it, see sched(7).

@@ -16,7 +16,7 @@ SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 SHORTAGE_SECONDS, TRY_SECONDS = 3.0, 0.02
 
 
-def patiently(error: "OSError", call: "Callable[..., Any]", *arguments: "Any") -> "Any":
+def patiently(error: OSError, call: "Callable[..., Any]", *arguments: "Any") -> "Any":
     """Repeat a call that failed with this error, while the error is a shortage.
 
     Raises the error that remains.

@@ -92,10 +92,10 @@ class Signaller:
         try:
             descriptor = os.pidfd_open(pid) if self._pidfd else -1
         except OverflowError:
-            raise ProcessLookupError("%d is no pid" % pid)  # noqa: B904 - the number says all
+            raise ProcessLookupError("%d is not a pid" % pid)  # noqa: B904 - the number says all
         except OSError as error:
             if error.errno not in SHORTAGE:
-                raise ProcessLookupError("%d is no process: %s" % (pid, error))  # noqa: B904 - gone, or a thread of another process
+                raise ProcessLookupError("%d is not a process: %s" % (pid, error))  # noqa: B904 - gone, or a thread of another process
             descriptor = -1
         if descriptor < 0:
             self._check(process)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Pipes,
         Process,
         ProcessTable,
     )
@@ -22,7 +23,7 @@ _ASKED_FOR = (b"TREEKILL=", b"TREEKILL_KEEP=", b"INVOCATION_ID=", b"SSH_CONNECTI
 #: From this size on, only those entries of an environment are kept, and a command line is not kept.
 #: The commands of this collection are shorter.
 _LONG_BYTES, _LONG_ARGUMENTS_BYTES = 8192, 1 << 17
-#: Stands for an environment that had none of these entries: such an environment is not empty.
+#: Represents an environment that had none of these entries: such an environment is not empty.
 _NOTHING = b"_="
 
 
@@ -126,6 +127,10 @@ class Snapshot:
     def dispositions(self, pid: int) -> "Tuple[int, int]":
         """Return the current masks of the signals that it ignores, and of those that it handles."""
         return self._table.dispositions(pid)
+
+    def pipes(self, pid: int) -> "Pipes":
+        """Return the pipes that it has open now."""
+        return self._table.pipes(pid)
 
     def cgroup(self, pid: int) -> bytes:
         """Return the control groups: empty if the process has ended."""

@@ -5,9 +5,11 @@
 
 import os
 
-#: The beginning of a supervisor's title. It stands here because each supervisor needs it, and most
+#: The beginning of a supervisor's title. It is here because each supervisor needs it, and most
 #: need nothing of _lease.
 SUPERVISOR_TITLE = "treekill: supervisor"
+#: The beginning of a pulse's title.
+PULSE_TITLE = "treekill: pulse"
 
 
 def set_title(text: bytes, environment: bool = False) -> None:

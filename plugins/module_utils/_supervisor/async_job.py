@@ -77,8 +77,12 @@ def stay_with_job(supervisor: "Supervisor") -> None:
     for descriptor in (1, 2):
         os.dup2(0, descriptor)
     supervisor.watch_nothing()
-    while job_goes_on([os.fsencode(word) for word in supervisor.arguments[:2]]):
-        supervisor.channel_breaks()
+    words = [os.fsencode(word) for word in supervisor.arguments[:2]]
+    if supervisor.has_pulse and supervisor.pulse is None:
+        supervisor.become_idle()
+    while job_goes_on(words):
+        if supervisor.channel_breaks():
+            supervisor.end()  # the run is gone
         supervisor.reap()
     supervisor.give_way()
     os._exit(0)

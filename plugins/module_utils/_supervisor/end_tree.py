@@ -33,13 +33,18 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
     ENDING_TITLE,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import signal_alarm
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    SIGCONT,
+    signal_alarm,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import set_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, NoReturn
 
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
         Supervisor,
     )
@@ -96,9 +101,29 @@ def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> None:
     limit_time(request)
     kill_pass = new_kill_pass(request)
     kill_pass.control.sleep = lambda seconds: sleep_and_reap(supervisor, pipes, seconds)
+    kill_pass.prolong = lambda: limit_time(request, request.finish_timeout)
     report = carry_out(kill_pass, supervisor.program)
+    resume_parents(kill_pass.control.table)
     if supervisor.listener is not None:
         keep_report(supervisor, report)
+
+
+def resume_parents(table: "ProcessTable") -> None:
+    """Resume the shells that wait for this process.
+
+    A sudo that stops itself stops its whole process group. In a session with a terminal, that is
+    the group of these shells as well.
+    """
+    try:
+        session = os.getsid(os.getppid())
+        own = table.process(os.getpid())
+        for parent in ancestors(own, table.process) if own is not None else ():
+            if os.getsid(parent.id.pid) != session:
+                return
+            if parent.stopped:
+                os.kill(parent.id.pid, SIGCONT)
+    except OSError:
+        pass  # they have ended, or belong to another user
 
 
 def one_is_free() -> bool:
@@ -138,7 +163,7 @@ def held_open() -> "List[int]":
 def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: float) -> None:
     """Wait this many seconds, or until a child has ended; read what is written meanwhile."""
     poll = select.poll()
-    for descriptor in [supervisor.wake, *pipes]:
+    for descriptor in [supervisor.wakeup, *pipes]:
         poll.register(descriptor, select.POLLIN)
     for descriptor, dummy in poll.poll(seconds * 1000):
         if descriptor in pipes:

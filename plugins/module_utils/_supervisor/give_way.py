@@ -20,7 +20,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.fast_sign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Tuple
+    from typing import Any, Optional, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
         Supervisor,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 STAY_SECONDS = 90.0
 #: Seconds between two looks.
 LOOK_SECONDS = 0.02
+#: Seconds of the first pause within a look. Each is half as long again as the one before.
+FIRST_CONT_PAUSE_SECONDS = 0.001
 #: The si_code of a signal that a process has sent by kill(2), see sigaction(2). Signals of the
 #: kernel itself have a greater one.
 SI_USER = 0
@@ -44,11 +46,17 @@ def give_way(supervisor: "Supervisor") -> bool:
     Any process may have stopped and continued this one. That is no reason to end what would not end
     otherwise.
     """
-    until = time.monotonic() + float(supervisor.options.get("timeout", 10.0)) + STAY_SECONDS
+    until = (
+        time.monotonic()
+        + float(supervisor.options.get("timeout", 10.0))
+        # The pass may leave a transaction to finish. A pass that is stuck ends by itself earlier.
+        + float(supervisor.options.get("finish_timeout", 600.0))
+        + STAY_SECONDS
+    )
     holder: Optional[Tuple[int, bytes]] = None
     gone = False
     while not supervisor.childless and time.monotonic() < until:
-        info = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
+        info = next_continuation(LOOK_SECONDS)
         if info is not None and info.si_code > SI_USER:
             # The kernel sends this one to a process group that lost its session's last parent. It
             # replaces one that a pass sends meanwhile.
@@ -70,13 +78,30 @@ def give_way(supervisor: "Supervisor") -> bool:
         supervisor.reap()
     if gone:
         try:
-            wake_above()
+            resume_above()
         except (MemoryError, OSError):
             pass  # there is a shortage: ending the tree comes first
     return holder is not None
 
 
-def wake_above() -> None:
+def next_continuation(seconds: float) -> "Any":
+    """Return the next CONT and its sender; None if none comes in this many seconds.
+
+    sigtimedwait() must not wait here. If a stop interrupts it at the end of its time, it returns
+    what is left of an earlier signal: see signal_sigtimedwait_impl() in CPython.
+    """
+    until = time.monotonic() + seconds
+    pause = FIRST_CONT_PAUSE_SECONDS
+    while True:
+        info = host_signals.sigtimedwait([host_signals.SIGCONT], 0)
+        left = until - time.monotonic()
+        if info is not None or left <= 0:
+            return info
+        time.sleep(min(pause, left))
+        pause *= 1.5
+
+
+def resume_above() -> None:
     """Continue the root, and a sudo above it, that a dead pass has left stopped."""
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
     from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
@@ -105,7 +130,7 @@ def is_pass(pid: int, run: str) -> bool:
     """Whether it may be a kill pass.
 
     Its command line names the run. Or it is outside this pid namespace. Any other process (htop, a
-    shell, systemd) may have continued this one, and live on.
+    shell, systemd) may have continued this one, and may keep running.
     """
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as words:

@@ -22,20 +22,24 @@ def keep_at_hand() -> None:
 
 
 def give_back_code() -> None:
-    """Let the kernel take back the pages of the interpreter's code.
+    """Let the kernel take back the pages of the interpreter's code and constants.
 
-    Those that are needed again are mapped again: the file is in memory.
+    Those that are needed again are mapped again: the file is in memory. A page that differs from
+    the file would be lost, so what has such a page stays.
     """
     import _ctypes
 
     # what ctypes calls c_void_p
     pointer = type("pointer", (_ctypes._SimpleCData,), {"_type_": "P"})
+    place = b""
     try:
-        with open("/proc/self/maps", "rb") as maps:
+        with open("/proc/self/smaps", "rb") as maps:
             for line in maps:
-                place, rights, rest = line.split(b" ", 2)
-                if rights == b"r-xp" and b"/" in rest:
+                words = line.split()
+                if b"-" in words[0]:
+                    place = words[0] if b"/" in line and words[1] in (b"r-xp", b"r--p") else b""
+                elif place and words[:2] == [b"Anonymous:", b"0"]:
                     start, end = (int(address, 16) for address in place.split(b"-"))
                     call("madvise", pointer(start), pointer(end - start), MADV_DONTNEED)
     except OSError:
-        pass  # then it takes a megabyte more
+        pass  # then it takes two megabytes more

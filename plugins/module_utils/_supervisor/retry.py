@@ -12,7 +12,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pa
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import carry_out
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import (
     PATIENCE_SECONDS,
-    standing_supervisor,
+    connect_supervisor,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
     read_request,
@@ -29,13 +29,17 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.signaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict
+    from typing import Any, Callable
+
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.supervisor_options import (  # noqa: E501
+        SupervisorOptions,
+    )
 
 #: Words of a supervisor that are not part of a request. It removes them itself, but only later.
-NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session")
+NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session", "pulse")
 
 
-def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
+def claim(options: "SupervisorOptions", program: "Callable[[], str]") -> "Any":
     """Return the socket of the lease, from the start of the run.
 
     If the socket is taken, an earlier run of the same command is found and ended.
@@ -55,17 +59,17 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
     return listen_for(run, lease)
 
 
-def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> None:
+def end_earlier_run(options: "SupervisorOptions", program: "Callable[[], str]") -> None:
     """Return when nothing of the earlier run is alive, or what is left can't be ended.
 
-    What stands above this process is not touched.
+    The processes above this one are not touched.
     """
     request = read_request(
         "%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST
     )
     request.arrival_timeout = 0.0
     kill_pass = new_kill_pass(request)
-    earlier = standing_supervisor(request, kill_pass.control.table)
+    earlier = connect_supervisor(request, kill_pass.control.table)
     if earlier is not None and earlier.at_work:
-        earlier.await_report(request.timeout + PATIENCE_SECONDS, lambda: False)
+        earlier.await_report(request.timeout + PATIENCE_SECONDS, lambda: False, kill_pass)
     carry_out(kill_pass, program)

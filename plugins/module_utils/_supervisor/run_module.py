@@ -55,10 +55,10 @@ def run(text: bytes, name: str, main: "Dict[str, Any]") -> None:
         trace = caught.__traceback__
         hook = sys.excepthook
 
-        def tell(kind: "Any", error: "Any", dummy: "Any") -> None:
+        def show(kind: "Any", error: "Any", dummy: "Any") -> None:
             sys.excepthook = hook
             error.__traceback__ = trace.tb_next if trace else None
             hook(kind, error, error.__traceback__)
 
-        sys.excepthook = tell
+        sys.excepthook = show
         raise

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Watches the end of the ssh session, if the program of become may hold the output.
+"""Watches the end of the ssh session, since a program between may hold the output open.
 
-A sudo that logs the output keeps its pipes open when the channel breaks.
+A sudo that logs the output does so, and a forced command that records its session by `script`.
 """
 
 import os

@@ -25,19 +25,28 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc i
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterable, List, NoReturn, Sequence
+    from typing import Callable, Iterable, List, NoReturn, Sequence
+
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.supervisor_options import (  # noqa: E501
+        SupervisorOptions,
+    )
 
 
 def supervise(words: str, arguments: "Sequence[str]", program: "Callable[[], str]") -> None:
     """Run a module below a supervisor, in a child; the supervisor ends with the module's status.
 
     words: the kill request for a broken channel, `key=value` separated by spaces, and the words
-        `task`, `async`, `watch`, `again` and `session`.
+        of its own that SupervisorOptions names.
     arguments: the path and the arguments of the module; none if the script comes on standard input.
     program: returns the text of a kill pass, to be run as root.
     """
     if is_subreaper():
-        keep_apart(dict(word.partition("=")[::2] for word in words.split(" ")), arguments, program)
+        keep_apart(
+            # The controller writes no other words.
+            dict(word.partition("=")[::2] for word in words.split(" ")),  # type: ignore[arg-type]
+            arguments,
+            program,
+        )
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.run_module import (
         run_module,
     )
@@ -46,7 +55,7 @@ def supervise(words: str, arguments: "Sequence[str]", program: "Callable[[], str
 
 
 def keep_apart(
-    options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]"
+    options: "SupervisorOptions", arguments: "Sequence[str]", program: "Callable[[], str]"
 ) -> None:
     """Fork. Return in the child, which is to run the module. The parent ends as the supervisor.
 
@@ -63,7 +72,7 @@ def keep_apart(
             # place
         ):
             taken.append(os.open(os.devnull, os.O_RDWR))
-        wake = os.pipe()
+        wakeup = os.pipe()
     except OSError:
         close_all(taken)
         return
@@ -84,6 +93,12 @@ def keep_apart(
         )
 
         relay = relay_status(listener, mask)
+    if os.getpgrp() != os.getsid(0):
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.foreground import (  # noqa: E501
+            take_foreground,
+        )
+
+        take_foreground(wakeup)
     try:
         child = os.fork()
     except OSError:
@@ -94,12 +109,14 @@ def keep_apart(
                 Supervisor,
             )
 
-            Supervisor(options, arguments, program, child, listener, relay, wake, taken).watch(mask)
+            Supervisor(options, arguments, program, child, listener, relay, wakeup, taken).watch(
+                mask
+            )
         finally:
             wait_like_a_shell(child)
     if listener is not None:
         listener.close()
-    close_all([*taken, *wake] if relay is None else [*taken, *wake, relay])
+    close_all([*taken, *wakeup] if relay is None else [*taken, *wakeup, relay])
     host_signals.signal(host_signals.SIGCHLD, on_child)
     host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
     set_title(b"\0".join([started_as(), *map(os.fsencode, arguments)]))

@@ -24,6 +24,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.pulse_watch import (
+        PulseWatch,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.supervisor_options import (  # noqa: E501
+        SupervisorOptions,
+    )
+
 #: A module that has run for this many milliseconds may run for hours.
 IDLE_MILLISECONDS = 300
 #: Milliseconds between two tries in a shortage, and seconds beyond the grace period after which it
@@ -42,28 +49,32 @@ class Supervisor:
     child: the module.
     status: of the module, in the format of waitpid; None until it has ended.
     listener: the socket of the lease, if it exists already.
-    wake: becomes readable when a signal comes.
+    wakeup: becomes readable when a signal comes.
     relay: the end of a pipe, if the shell waits for another process, which reads the status from
         it.
     taken: descriptors of /dev/null, which are given up in a shortage of descriptors.
     childless: whether nothing is below this process any more.
+    has_pulse: whether the run has a pulse on this host, which ends with the run.
+    pulse: its watch, once the module has run for a while.
     """
 
     def __init__(  # noqa: PLR0917 - all that was made before the fork
         self,
-        options: "Dict[str, str]",
+        options: "SupervisorOptions",
         arguments: "Sequence[str]",
         program: "Callable[[], str]",
         child: int,
         listener: "Any",
         relay: "Optional[int]",
-        wake: "Tuple[int, int]",
+        wakeup: "Tuple[int, int]",
         taken: "List[int]",
     ) -> None:
         self.task = options.pop("task", "")
         # If the task cuts its own connection, a broken channel means nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self._session = bool(options.pop("session", "") and self._channel)
+        self.has_pulse = bool(options.pop("pulse", ""))
+        self.pulse: Optional[PulseWatch] = None
         self.options = options
         self.arguments = arguments
         self.program = program
@@ -78,7 +89,7 @@ class Supervisor:
         self._poll = select.poll()
         self._patience: Optional[int] = IDLE_MILLISECONDS
         self._idle_at = time.monotonic() + IDLE_MILLISECONDS / 1000.0
-        self.wake, self._woken = wake
+        self.wakeup, self._wakeup_end = wakeup
 
     def watch(self, mask: "Any") -> "NoReturn":
         """Wait until the module ends or the channel breaks; end the tree if it does.
@@ -118,7 +129,7 @@ class Supervisor:
             or self.relay is None
             and (broken or self.is_cut_off() or not ordered and self._is_cut_off_in_time())
         ):
-            self._end()
+            self.end()
         if self.relay is not None:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import (  # noqa: E501
                 stay_with_job,
@@ -161,7 +172,7 @@ class Supervisor:
 
         return give_way(self)
 
-    def _end(self) -> "NoReturn":
+    def end(self) -> "NoReturn":
         """End the tree by a kill pass. In a shortage, signal the children until it is over."""
         first = time.monotonic()
         sent: Dict[int, int] = {}
@@ -192,7 +203,7 @@ class Supervisor:
         while self.taken:
             os.close(self.taken.pop())
 
-    def _signal_children(self, sent: "Dict[int, int]", late: bool) -> bool:
+    def _signal_children(self, sent: "Dict[int, int]", grace_over: bool) -> bool:
         """Signal each child once, and send KILL after the grace period.
 
         The children are the module, and the orphans that /proc shows. Return whether anything may
@@ -200,7 +211,7 @@ class Supervisor:
 
         Until a child is reaped, its pid belongs to it.
         """
-        number = 9 if late else int(self.options.get("signal", 15))
+        number = 9 if grace_over else int(self.options.get("signal", 15))
         found = orphans()
         pids = [pid for pid in found or () if pid != self.child]
         if self.status is None:
@@ -217,13 +228,13 @@ class Supervisor:
         return bool(pids) or found is None
 
     def _take_signals(self) -> None:
-        for descriptor in (self.wake, self._woken):
+        for descriptor in (self.wakeup, self._wakeup_end):
             os.set_blocking(descriptor, False)
-        self._poll.register(self.wake, select.POLLIN)
+        self._poll.register(self.wakeup, select.POLLIN)
         try:
-            host_signals.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+            host_signals.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
         except TypeError:
-            host_signals.set_wakeup_fd(self._woken)  # Python 3.6
+            host_signals.set_wakeup_fd(self._wakeup_end)  # Python 3.6
         for name in (*FORWARDED, "SIGCHLD"):
             # Not a Python function: the next signal would interrupt it, and a storm of signals
             # would become too deep a recursion.
@@ -243,22 +254,34 @@ class Supervisor:
 
     def channel_breaks(self) -> bool:
         """Wait for the channel to break, or for a signal. Return whether the channel broke."""
+        if self.pulse is not None:
+            return self.pulse.run_is_gone() or self.pulse.wait(self._poll, self.wakeup)
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
         if self._patience is not None and (not events or time.monotonic() >= self._idle_at):
-            self._patience = None
-            try:
-                self._watch_session()
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import (  # noqa: E501
-                    give_back_code,
-                    keep_at_hand,
+            self.become_idle()
+        return any(descriptor != self.wakeup for descriptor, dummy in events)
+
+    def become_idle(self) -> None:
+        """Prepare for a long wait: give memory back."""
+        self._patience = None
+        try:
+            self._watch_session()
+            if self.has_pulse:
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.pulse_watch import (  # noqa: E501
+                    PulseWatch,
                 )
 
-                keep_at_hand()
-                give_back_code()
-            except (MemoryError, OSError):
-                pass  # there is a shortage
-        return any(descriptor != self.wake for descriptor, dummy in events)
+                self.pulse = PulseWatch(self.options["run"], self.options["lease"])
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import (
+                give_back_code,
+                keep_at_hand,
+            )
+
+            keep_at_hand()
+            give_back_code()
+        except (MemoryError, OSError):
+            pass  # there is a shortage
 
     def _watch_session(self) -> None:
         """Treat the end of the ssh session as one of the channel, if the output is held open."""
@@ -281,14 +304,14 @@ class Supervisor:
     def rest(self, milliseconds: int) -> None:
         """Wait for so long, or until a signal comes."""
         poll = select.poll()
-        poll.register(self.wake, select.POLLIN)
+        poll.register(self.wakeup, select.POLLIN)
         poll.poll(milliseconds)
         self.reap()
 
     def reap(self) -> None:
         """Read the status of each child that has ended: the module, or an orphan."""
         try:
-            while os.read(self.wake, 65536):
+            while os.read(self.wakeup, 65536):
                 pass
         except BlockingIOError:
             pass  # all is read

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         ProcessId,
     )
 
-#: Finds a run and a lease anywhere in a text: the script of the root, and the command lines of the
-#: shells and of the sudo above it.
+#: Finds a run and a lease anywhere in a text. Such texts are the script of the root, and the
+#: command lines of the shells and of the sudo above it.
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
 #: Any user decides what an environment or a command line says, and each command named there is
 #: looked for. So only one cookie and one claim of each process count: its first cookie, and the
@@ -116,7 +116,7 @@ def task_name(word: str) -> str:
 def command_trees(snapshot: "Snapshot", own_pid: int) -> "List[CommandTree]":
     """Return every command with living processes, ordered by run, and then by age.
 
-    This process and what stands above it are left out.
+    This process and those above it are left out.
     """
     part = _Part(snapshot)
     trees: List[CommandTree] = []
@@ -237,7 +237,7 @@ def _root_named(
 def _take_evidence(tree: "CommandTree", process: "Process", below: bool, snapshot: "_Part") -> None:
     """Record what a process shows about its tree.
 
-    below: whether the process stands in the tree. Otherwise it counts only if its user is the same.
+    below: whether the process is in the tree. Otherwise it counts only if its user is the same.
     """
     pid = process.id.pid
     if not below and snapshot.effective_uid(pid) != tree.user:

@@ -137,7 +137,7 @@ def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
 
 
 def process_and_descendants(process: "Process", table: "ProcessTable") -> "List[Process]":
-    """Return a process and all that stands below it."""
+    """Return a process and all processes below it."""
     found = [
         table.process(pid)
         for pid in descendants([process.id.pid], table.children, lambda dummy: False)

@@ -105,11 +105,17 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
     for process in control.search.members.values():
         tracked = TrackedProcess(process, "root" if process.id in control.search.roots else "child")
         tracked.describe(control.table, request.arguments)
+        control.signal(tracked, 0)
+        control.processes[process.id] = tracked
+    KillPass(request, control).look_for_transactions()
+    control.mark_transactions()
+    for process, tracked in zip(control.search.members.values(), control.processes.values()):
         if tracked.role == SUPERVISOR:
             continue  # it ends by itself when nothing is left
-        control.signal(tracked, 0)
         row = process_row(process, tracked.user, _masked(tracked.command), tracked.role)
-        if not control.is_target(tracked):
+        if tracked.finishes:
+            row["transaction"] = "finishing"
+        if not control.is_wanted(tracked):
             survivors.append(dict(row, reason="left: kill_children is false"))
         elif tracked.denied:
             survivors.append(
@@ -136,10 +142,10 @@ def end_selection(control: "TreeControl", request: "KillRequest") -> "Dict[str, 
         if kill_pass.find():
             kill_pass.end()
     except BaseException:
-        control.thaw()
+        control.resume_all()
         raise
     report = kill_pass.report()
-    for row in report["gone"] + report["survivors"] + report["spared"]:
+    for row in report["gone"] + report["survivors"] + report["spared"] + report["finishing"]:
         row["command"] = _masked(row["command"])
     return report
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The selection that a module is to end.
 
-It never contains what stands above the module, or what belongs to the runs that the module works
+It never contains processes above the module, or what belongs to the runs that the module works
 for.
 """
 
@@ -21,13 +21,16 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.rows impor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+    from typing import Dict, List, Optional, Sequence, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
     from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
         CommandTree,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
+        SelectionOptions,
     )
 
 
@@ -132,28 +135,27 @@ class Selection:
 
 
 def select_runs(
-    trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]"
+    trees: "List[CommandTree]", options: "SelectionOptions", own: "Set[str]"
 ) -> "Selection":
-    """Return the commands of the runs O(run), and only of the leases O(lease) if there are any.
+    """Return the commands of the runs O(runs), and only of the leases O(leases) if there are any.
 
     Raises Refused for a run that executes this module, and ValueError for a malformed name.
     """
-    for run in params["run"]:
-        for lease in params["lease"] or [ANY_LEASE]:
+    for run in options.runs:
+        for lease in options.leases or [ANY_LEASE]:
             check_names(run, lease)
         if run in own:
-            raise Refused("run %s executes this very task: it is not ended from within" % run)
-    if params["lease"] and len(params["run"]) != 1:
-        raise Refused("a lease belongs to one run, and %d were given" % len(params["run"]))
+            raise Refused("run %s is executing this task and can't end itself" % run)
+    if options.leases and len(options.runs) != 1:
+        raise Refused("a lease belongs to one run, and %d were given" % len(options.runs))
+    whole = bool(options.left_behind or options.leases)
     selection = Selection()
     for tree in trees:
-        if tree.run in params["run"] and tree.lease in (params["lease"] or [tree.lease]):
-            if tree.state in (states.LEFT, states.JOB) and not (
-                params["left_behind"] or params["lease"]
-            ):
+        if tree.run in options.runs and tree.lease in (options.leases or [tree.lease]):
+            if tree.state in (states.LEFT, states.JOB) and not whole:
                 selection.left_alone.append(tree)
             else:
-                selection.add(tree, roots=not (params["left_behind"] or params["lease"]))
+                selection.add(tree, roots=not whole)
     return selection
 
 
@@ -179,7 +181,7 @@ def select_process(
     own_pid: int,
     own: "Set[str]",
 ) -> "Selection":
-    """Return a process and all that stands below it. Raises Refused."""
+    """Return a process and all processes below it. Raises Refused."""
     check_process(process, snapshot, own_pid)
     selection = Selection()
     members = {one.id for one in process_and_descendants(process, snapshot)}
@@ -188,7 +190,7 @@ def select_process(
             selection.secret = selection.secret or tree.secret
             if tree.run in own and tree.state not in (states.LEFT, states.JOB):
                 raise Refused(
-                    "pid %d has processes below it of run %s, which executes this very task"
+                    "pid %d has processes below it of run %s, which is executing this task"
                     % (process.id.pid, tree.run)
                 )
     selection.tops.append(process)
@@ -205,13 +207,11 @@ def check_process(process: "Process", snapshot: "Snapshot", own_pid: int) -> Non
     if pid <= 1:
         raise Refused("pid %d is never ended" % pid)
     if process.kernel or snapshot.thread_group(pid) != pid:
-        raise Refused(
-            "pid %d, %s, is a thread or the kernel's own, and no process" % (pid, process.comm)
-        )
+        raise Refused("pid %d, %s, is a thread or a kernel thread" % (pid, process.comm))
     own = snapshot.process(own_pid)
     if (
         pid == own_pid
         or own is None
         or pid in [one.id.pid for one in ancestors(own, snapshot.process)]
     ):
-        raise Refused("pid %d, %s, stands above this very task" % (pid, process.comm))
+        raise Refused("pid %d, %s, is an ancestor of this module" % (pid, process.comm))

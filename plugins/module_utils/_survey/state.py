@@ -72,7 +72,7 @@ def judge_supervised(
             % pid,
         )
     if tree.roots:
-        return RUNNING, "its supervisor stands, and ends it when the connection breaks"
+        return RUNNING, "its supervisor is alive, and ends it when the connection breaks"
     return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
 
 
@@ -90,7 +90,7 @@ def judge_root(
         return RUNNING, "below %s, pid %d" % (above.comm, above.id.pid)
     doubt = ""
     if top.ppid != 1:
-        doubt = "what stands above pid %d does not show here" % pid
+        doubt = "the parent of pid %d is not visible" % pid
     elif top is root and was_child_of_init(root, tree.cookies):
         doubt = "nothing shows that pid %d has lost its parent" % pid
     elif not any(

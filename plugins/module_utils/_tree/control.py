@@ -8,7 +8,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_
     names_its_lease,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
-from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import FirstTurn
+from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import (
+    RealTimeScheduling,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
     SIGCONT,
     SIGKILL,
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
         ProcessTable,
     )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.transactions import (
+        Transactions,
+    )
 
 #: Seconds that a tree may keep the freeze busy by forking. If a tree is faster for that long, the
 #: freeze ends, and the tree is signalled as it is.
@@ -33,7 +38,7 @@ FREEZE_SECONDS = 2.0
 #: waits for a device.
 STOP_SECONDS = 0.05
 #: Seconds after which a deciding scan ends, although processes still vanish before they can be
-#: read: the host may just be busy.
+#: read. It has proven nothing then: see fork_chase.py.
 CHASE_SECONDS = 0.3
 #: On a very busy host, that time may pass with hardly a look. So there are at least this many
 #: looks, within this many seconds.
@@ -44,6 +49,9 @@ COMMAND_CHARACTERS = 240
 #: Role of a supervisor. It stays until all others are gone, since orphans without it would belong
 #: to no tree. Then it ends by itself.
 SUPERVISOR = "supervisor"
+#: How a process takes part in a transaction. It is a parent of one, or connected to one by a pipe
+#: or a terminal, or in one. See transactions.py.
+CARRIES, READS, IN_TRANSACTION = 1, 2, 3
 
 
 def joined(words: "List[bytes]") -> bytes:
@@ -64,12 +72,15 @@ class TrackedProcess:
     sent: the last signal that it got, 0 for none. Stop and continue do not count.
     ended: when it ended, on the clock; None while it lives.
     denied: whether this user may not signal it.
-    late: whether it was found after the grace period.
+    after_grace: whether it was found after the grace period.
     cleans: whether it was started by a process that had its first signal, perhaps to clean up. It
         is left alone until the grace period is over.
     ppid, comm, stopped: as last seen.
     loose: whether it was continued after the freeze.
     held: whether it stays stopped until the process that it waits for has ended.
+    finishes: how it takes part in a transaction that is left to finish; 0 if it does not.
+    was_finishing: whether it ever was in one.
+    unfinished: whether it was in one when the time for that was over.
     job: only for a process that watches an asynchronous job of core: the id of the job, and then
         the environment. Otherwise empty.
     """
@@ -82,7 +93,7 @@ class TrackedProcess:
         "sent",
         "ended",
         "denied",
-        "late",
+        "after_grace",
         "cleans",
         "reason",
         "job",
@@ -91,6 +102,9 @@ class TrackedProcess:
         "stopped",
         "loose",
         "held",
+        "finishes",
+        "was_finishing",
+        "unfinished",
     )
 
     def __init__(self, process: "Process", role: str) -> None:
@@ -101,7 +115,7 @@ class TrackedProcess:
         self.sent = 0
         self.ended: Optional[float] = None
         self.denied = False
-        self.late = False
+        self.after_grace = False
         self.cleans = False
         self.reason = ""
         self.job: List[bytes] = []
@@ -110,6 +124,9 @@ class TrackedProcess:
         self.stopped = False
         self.loose = False
         self.held = False
+        self.finishes = 0
+        self.was_finishing = False
+        self.unfinished = False
 
     def observe(self, process: "Process") -> None:
         """Record its current state."""
@@ -144,8 +161,10 @@ class TreeControl:
     """All processes of one tree. The caller provides the process table, the signals and the clock.
 
     processes: all that were ever found, parents before children.
-    late: whether the grace period is over.
+    grace_over: whether the grace period is over.
     signalled: when the first signals were sent, in the unit of start times; None before.
+    transactions: those that are left to finish; None if the request wants none, or before the
+        first signals.
     """
 
     def __init__(  # noqa: PLR0917 - all that it works with, named by the caller
@@ -159,8 +178,9 @@ class TreeControl:
         arguments: bool = True,
     ) -> None:
         self.processes: Dict[ProcessId, TrackedProcess] = {}
-        self.late = False
+        self.grace_over = False
         self.signalled: Optional[int] = None
+        self.transactions: Optional[Transactions] = None
         self.search = search
         self.table = table
         self.clock = clock
@@ -171,8 +191,24 @@ class TreeControl:
         self._above: List[Process] = []
 
     def is_target(self, tracked: "TrackedProcess") -> bool:
-        """Whether a process is to be ended, and not only watched."""
+        """Whether a process is to be ended now, and not only watched."""
+        return not tracked.finishes and self.is_wanted(tracked)
+
+    def is_wanted(self, tracked: "TrackedProcess") -> bool:
+        """Whether the request asks to end a process, now or after a transaction."""
         return tracked.role != SUPERVISOR and (self._children or tracked.role == "root")
+
+    def mark_transactions(self) -> bool:
+        """Record what belongs to a transaction. Return whether there is one."""
+        return self.transactions is not None and self.transactions.mark()
+
+    def writes_to_terminal_above(self) -> bool:
+        """Whether a transaction may write to a terminal of a program above the tree, of sudo's."""
+        return self.transactions is not None and self.transactions.needs_terminal_of(self._above)
+
+    def finishing(self) -> "List[TrackedProcess]":
+        """Return the living processes that take part in a transaction."""
+        return [tracked for tracked in self.living() if tracked.finishes]
 
     def living(self) -> "List[TrackedProcess]":
         """Return the processes that have not ended."""
@@ -185,23 +221,30 @@ class TreeControl:
     def scan(self, last: bool = False) -> bool:
         """Find new members and stop them at once, parents before children.
 
-        Return whether there were any, caught or not.
+        Return whether there were any, caught or not, or whether there may be. Those of a
+        transaction do not count.
 
         last: whether no process is known to be left, so that this scan decides.
         """
         self.search.scan(last)
         if self._stop_new():
             return True
-        if not (self.search.vanished or self.search.missed) or self.processes and not last:
+        # What comes and goes in a transaction is most often part of it. The scans after it decide.
+        finishes = self.transactions is not None and self.transactions.on
+        if (
+            not (self.search.vanished or self.search.missed)
+            or self.processes
+            and (not last or finishes)
+        ):
             return False
         from ansible_collections.treekill.remote.plugins.module_utils._tree.fork_chase import chase
 
         began, looks = self.clock(), 0
-        with FirstTurn():
+        with RealTimeScheduling():
             while True:
-                chase(self)
-                if self._stop_new():
-                    return True
+                sure = chase(self)
+                if self._stop_new() or sure:
+                    return not sure
                 looks += 1
                 spent = self.clock() - began
                 if (
@@ -209,7 +252,7 @@ class TreeControl:
                     or spent >= CHASE_SECONDS
                     and looks >= CHASE_LOOKS
                 ):
-                    return self.search.missed > 0
+                    return True
                 self.search.scan(last)
                 if self._stop_new():
                     return True
@@ -226,18 +269,27 @@ class TreeControl:
             tracked = TrackedProcess(
                 process, "root" if process.id in self.search.roots else "child"
             )
-            tracked.late = self.late
+            tracked.after_grace = self.grace_over
             # Whether it was started after the freeze, and does not come from a command that has
             # arrived a second time.
             runs_on = (
-                not (self.late or arrived)
+                not (self.grace_over or arrived)
                 and self.signalled is not None
                 and process.id.start >= self.signalled
             )
             tracked.cleans = runs_on and self._had_signal(process)
             self.processes[process.id] = tracked
             new.append(tracked)
-            if self.is_target(tracked):
+            if (
+                self.transactions is not None
+                and tracked.role != "root"
+                and self.transactions.joins(process)
+            ):
+                tracked.finishes, tracked.cleans, tracked.loose = IN_TRANSACTION, False, True
+                tracked.was_finishing = True
+                # It may have been stopped before it was recognised: see fork_chase.
+                self.signal(tracked, SIGCONT)
+            elif self.is_target(tracked):
                 if runs_on:
                     # It may have been stopped before it was recognised: see fork_chase.
                     self.signal(tracked, SIGCONT)
@@ -250,7 +302,7 @@ class TreeControl:
                 # It stays as long as this pass does. It must not stay stopped forever if the pass
                 # dies: see _supervisor/give_way.py.
                 self.signal(tracked, SIGCONT)
-        return bool(new)
+        return any(not tracked.finishes for tracked in new)
 
     def _had_signal(self, process: "Process") -> bool:
         """Whether the parent that started a process has had its first signal.
@@ -322,10 +374,10 @@ class TreeControl:
         return True
 
     def end_grace(self) -> None:
-        """Make targets of the processes that were left alone. Those found after this are late."""
-        self.late = True
+        """Make targets of the processes that were left alone. Those found later get no grace."""
+        self.grace_over = True
         for tracked in self.living():
-            tracked.held = False
+            tracked.held = tracked.held and bool(tracked.finishes)
             if tracked.cleans:
                 # It may have been found just after its fork. By now it shows what it runs.
                 self.describe(tracked)
@@ -339,7 +391,7 @@ class TreeControl:
 
         A fork that began before the stop is still completed.
         """
-        with FirstTurn():
+        with RealTimeScheduling():
             self._freeze()
 
     def _freeze(self) -> None:
@@ -361,7 +413,7 @@ class TreeControl:
             and process.id == tracked.process.id
             and process.state in "RS"
             and not tracked.denied
-            and (self.late or not tracked.cleans)
+            and (self.grace_over or not tracked.cleans)
         )
 
     def signal(self, tracked: "TrackedProcess", signal: int) -> None:
@@ -377,7 +429,7 @@ class TreeControl:
             if signal not in (SIGSTOP, SIGCONT):
                 tracked.sent = signal
 
-    def observe_and_wake(self) -> None:
+    def observe_and_resume(self) -> None:
         """Record which processes have exited, and resume those that have stopped again.
 
         These had a signal, and nothing else would resume them.
@@ -392,7 +444,7 @@ class TreeControl:
                 and not tracked.cleans
             ):
                 self.signal(tracked, SIGCONT)
-        self.wake()
+        self.resume_above()
 
     def observe(self) -> None:
         """Record which processes have exited, and the state of the rest. Resume none."""
@@ -406,26 +458,26 @@ class TreeControl:
             else:
                 tracked.observe(process)
 
-    def release(self) -> None:
-        """Release supervisors, and the processes above the tree, when this pass can end no more.
+    def resume_supervisors(self) -> None:
+        """Resume supervisors, and the processes above the tree, when this pass can end no more.
 
         A supervisor recognises this by the second CONT.
         """
         for tracked in self.living():
             if tracked.role == SUPERVISOR:
                 self.signal(tracked, SIGCONT)
-        self.wake()
+        self.resume_above()
 
-    def thaw(self) -> None:
+    def resume_all(self) -> None:
         """Resume all that this pass has stopped: it has failed, and another one ends the tree."""
-        for tracked in reversed(self.targets()):
+        for tracked in reversed(self.living()):
             tracked.held = False
-            if tracked.sent != SIGKILL:
+            if self.is_wanted(tracked) and tracked.sent != SIGKILL:
                 try:
                     self.signal(tracked, SIGCONT)
                 except OSError:
                     pass  # whatever the error is, the others are to be resumed
-        self.release()
+        self.resume_supervisors()
 
     def awaits_supervisors(self) -> bool:
         """Whether only supervisors and the processes above them are left.
@@ -452,10 +504,10 @@ class TreeControl:
     def dismiss(self) -> None:
         """Kill supervisors with nothing left to watch. A working one ends by itself earlier."""
         for tracked in self.living():
-            if tracked.role == SUPERVISOR and not self.targets():
+            if tracked.role == SUPERVISOR and not self.targets() and not self.finishing():
                 self.signal(tracked, SIGKILL)
 
-    def wake(self) -> None:
+    def resume_above(self) -> None:
         """Resume the processes above the tree that have stopped because of this pass.
 
         sudo and su stop themselves when their command is stopped. They are not resumed while their

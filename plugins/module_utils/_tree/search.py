@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The evidence that a process belongs to the tree of a lease, gathered scan by scan.
 
-A process is in the tree in four cases: its environment holds the cookie (a holder), it is the root,
-it stands below one of these, or it is an orphan below the lease's supervisor. Once in the tree, it
-stays in it, whatever it does to its environment or its parents.
+A process is in the tree in four cases. Its environment holds the cookie (a holder), or it is the
+root. It stands below one of these, or it is an orphan below the lease's supervisor. Once in the
+tree, it stays in it, whatever it does to its environment or its parents.
 
 The root is recognised by its own command line, which sets the cookie. The pid that a cookie names
 is only a place to look: a job can write any number into the environment of what it starts. A cookie
@@ -37,6 +37,8 @@ _FEW_PROCESSES = 1000
 #: Up to this many pids given since the last scan, asking for each is cheaper than listing those of
 #: the whole host.
 _FEW_BIRTHS = 100
+#: Ticks in which an exec gives a process its command line and its environment, on a busy host.
+_EXEC_TICKS = 50
 #: Programs that serve a login: of OpenSSH before 9.8 and from then on. ps has a colon behind the
 #: name.
 _SERVERS = ("sshd", "sshd-session", "sshd-auth", "dropbear")
@@ -49,9 +51,23 @@ class TreeSearch:
     roots: those members that began a command.
     exempt: what `TREEKILL=spare` takes out, and ssh servers.
     logins: the exempt processes that are ssh servers.
-    vanished: whether a process ended in the last scan before it could be read.
+    vanished: whether a process ended in the last scan before it could be read. It may have started
+        another one, which the scan has not seen.
     missed: the pid of the last holder or orphan that had ended when it was looked at. Like
         vanished, it shows that a process may be escaping.
+    last_pid: the pid that was given last when the last scan began; None if the kernel does not
+        show it.
+
+    These methods decide:
+
+    - take_holder: whether a process with the cookie is in the tree, and from which root down.
+    - top: which process above it is the root, and whether an exempt process lies in between.
+    - claims, is_root: whether a process is a root, by its command line or by its own cookie.
+    - _take_children, _children: whether a process is the child of a member.
+    - take_orphans: whether a process is an orphan below the supervisor.
+    - _leave_out: whether a process below a member is exempt, and all that stands below it.
+    - _is_login: whether a process is an ssh server that root runs.
+    - _is_of_another_service: whether systemd has handed the cookie on to a service.
     """
 
     def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: int) -> None:
@@ -71,10 +87,11 @@ class TreeSearch:
         self._member_pids: Dict[int, ProcessId] = {}
         self._exempt_pids: Dict[int, ProcessId] = {}
         self._unreadable: Set[int] = set()
-        self._dead: Set[int] = set()
+        self._dead: Set[ProcessId] = set()
+        self._blank: Dict[ProcessId, int] = {}
         self._unsettled: Set[int] = set()
         self._seen: Set[int] = set()
-        self._last_pid: Optional[int] = None
+        self.last_pid: Optional[int] = None
         self._leaders: Dict[int, int] = {}
 
     def include_children_of(self, pid: int, leader: int = 0) -> None:
@@ -111,9 +128,10 @@ class TreeSearch:
         are few it reads all environments again. This also finds a command that arrived twice, sent
         by a connection plugin that tried again.
         """
-        last, self._last_pid = self._last_pid, self._table.last_pid()
+        last, self.last_pid = self.last_pid, self._table.last_pid()
         self.missed = 0
         before = len(self.members)
+        seen = self._seen.copy() if self._leaders else self._seen
         pids = None if complete else self._births(last)
         if pids is None:
             pids = self._listing(last, complete)
@@ -123,14 +141,24 @@ class TreeSearch:
         for pid in holders:
             self.take_holder(pid)
         if before:
-            self._take_children(pids)
+            self._take_children(pids, seen)
         elif not self.members:
             from ansible_collections.treekill.remote.plugins.module_utils._tree.roots_by_command_line import (  # noqa: E501
                 take_roots_by_command_line,
             )
 
             take_roots_by_command_line(self, self._table, pids)
+        # A list of pids shows each living process, since new pids are larger than all others.
+        if (self._table.last_pid() or 0) < (self.last_pid or 0):
+            self.vanished = True
         return list(self.members.values())[before:]
+
+    def recent(self) -> "List[int]":
+        """Return the pids that were given shortly before the scan, and that it has not seen."""
+        last = self.last_pid or 0
+        return [
+            pid for pid in range(max(last - _FEW_BIRTHS, 0) + 1, last + 1) if pid not in self._seen
+        ]
 
     def _births(self, last: "Optional[int]") -> "Optional[List[int]]":
         """Return the pids given since the last scan; None if only a listing can show them.
@@ -142,7 +170,7 @@ class TreeSearch:
         A process appears a moment after it was given its pid. So the pids given shortly before are
         looked at once more.
         """
-        newest = self._last_pid
+        newest = self.last_pid
         if (
             newest is None
             or last is None
@@ -193,7 +221,7 @@ class TreeSearch:
 
         If the kernel does not show the last pid, a complete scan finds such pids.
         """
-        newest = self._last_pid
+        newest = self.last_pid
         if newest is not None and last is not None and newest != last:
             low, high = sorted((last, newest))
             self._seen = {pid for pid in self._seen if (low < pid <= high) != (last < newest)}
@@ -251,18 +279,37 @@ class TreeSearch:
     def _look_closer(self, pid: int, holders: "List[int]") -> None:
         """Look again at a process without an environment.
 
-        Such a process may be a thread of the kernel, dead, in the middle of exec, or without its
-        first thread. Or its environment is empty.
+        Such a process may be a thread of the kernel, dead or dying, in the middle of exec, or
+        without its first thread. Or its environment is empty.
         """
         process = self._table.process(pid)
         if process is not None and process.kernel:
             self._seen.add(pid)
-        elif process is not None and process.alive:
+        elif process is not None and process.alive and not process.exiting:
             self._unsettled.add(pid)
-            self._sort(pid, self._table.environment(pid), holders)
-        elif pid not in self._dead and pid not in self._member_pids:
-            self._dead.add(pid)
+            environment = self._table.environment(pid)
+            self._sort(pid, environment, holders)
+            if not environment and self.may_be_in_exec(process):
+                self.vanished = True
+        elif process is None or not self._is_known(process):
+            if process is not None:
+                self._dead.add(process.id)
             self.vanished = True
+
+    def _is_known(self, process: "Process") -> bool:
+        """Whether a process that is dead or dying was so before: all its children are older."""
+        return process.id in self._dead or process.id in self.members
+
+    def may_be_in_exec(self, process: "Process") -> bool:
+        """Whether a process without an environment may be about to get one.
+
+        In the middle of exec it has no command line either. A process that stays so has wiped out
+        both.
+        """
+        if self._table.arguments(process.id.pid):
+            return False
+        now = self._table.now()
+        return now - self._blank.setdefault(process.id, now) < _EXEC_TICKS
 
     def is_root(self, process: "Process") -> bool:
         """Whether a process began a command.
@@ -298,6 +345,8 @@ class TreeSearch:
         top = None if self._is_login(process) else self.top(process)
         if top is not None:
             self.take(top, self.is_root(top))
+            if process.id not in self.members:
+                self._take_itself(process)
         root = self._table.process(named)
         if (
             root is not None
@@ -306,6 +355,21 @@ class TreeSearch:
             and self._table.thread_group(named) == named
         ):
             self.take(self.top(root) or root, True)
+
+    def _take_itself(self, process: "Process") -> None:
+        """Take a holder that was not below its root any more: its parent has just ended."""
+        parents = [parent.id.pid for parent in ancestors(process, self._table.process)]
+        if (
+            process.id.pid in self._untouchable
+            or self._own_pid in parents
+            and self._own_pid not in self._leaders
+            or process.id in self.exempt
+            or self.top(process) is None
+        ):
+            return
+        self.take(process, self.is_root(process))
+        if process.id not in self.members:
+            self.missed = process.id.pid
 
     def named_root(self, pid: int) -> "Optional[int]":
         """Return the root that the cookie of a process names; None if it holds none."""
@@ -330,10 +394,15 @@ class TreeSearch:
             exempt = exempt or self._is_exempt(parent)
         return None if taken_out else top
 
-    def _take_children(self, pids: "Iterable[int]") -> None:
-        """Take the processes whose parent is a member."""
+    def _take_children(self, pids: "Iterable[int]", seen: "Set[int]") -> None:
+        """Take the processes whose parent is a member.
+
+        seen: pids that were looked at before.
+        """
         for pid in pids:
             process = self._table.process(pid)
+            if process is None and self._leaders and pid not in seen:
+                self.vanished = True
             # The parent is looked up after the child was read: so it really was its parent.
             if (
                 process is not None
@@ -342,6 +411,29 @@ class TreeSearch:
                 and not self._leave_out(process)
             ):
                 self.take(process, False)
+
+    def take_born(self, pids: "Sequence[int]", last: int) -> "List[int]":
+        """Take those of some processes whose parent is a member.
+
+        Return those that may be in the tree all the same. Their parent may have been, and was not
+        looked at. Only below a supervisor can this be found out later.
+
+        last: the largest pid that was looked at before.
+        """
+        left = []
+        for pid in pids if self._leaders else ():
+            process = self._table.process(pid)
+            if process is None or process.ppid > last and process.ppid not in pids:
+                left.append(pid)
+            elif (
+                process.id not in self.members
+                and self.holds_pid(process.ppid)
+                and not self._leave_out(process)
+            ):
+                self.take(process, False)
+                if process.id not in self.members:
+                    left.append(pid)
+        return left
 
     def take_orphans(self) -> None:
         """Take the children of the processes for which include_children_of() was called."""
@@ -354,15 +446,16 @@ class TreeSearch:
                     self._take_orphan(pid, parent, pid == leader)
 
     def _take_orphan(self, pid: int, parent: int, is_root: bool) -> None:
-        # Checked before anything is read: a process that is noticed only now has died since it was
-        # listed.
-        known = pid in self._dead or pid in self._member_pids
         process = self._table.process(pid)
+        # Checked before anything else is read: a process that is noticed only now has died since it
+        # was listed.
+        known = process is not None and self._is_known(process)
         if pid in self._untouchable or process is not None and self._leave_out(process):
             return
         if process is None or process.ppid != parent or not process.alive and not known:
             # It ended during this scan. What it has started gets the same parent, after this look.
-            self._dead.add(pid)
+            if process is not None and process.ppid == parent:
+                self._dead.add(process.id)
             self.missed = pid
         elif process.id not in self.members and self.holds_pid(parent):
             self.take(process, is_root)

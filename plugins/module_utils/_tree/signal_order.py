@@ -18,7 +18,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.fast_sign
     host_signals,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    IN_TRANSACTION,
+    READS,
+    SUPERVISOR,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +67,7 @@ OF_A_TERMINAL = frozenset(
 MODULE, RELAY, SHELL, OTHER = "module", "relay", "shell", "other"
 
 
-class Turns:
+class SignalOrder:
     """Decides which processes are to get the first signal now.
 
     signal: to a root.
@@ -88,13 +92,15 @@ class Turns:
         self._below: Dict[int, List[TrackedProcess]] = {}
         self._holding: Set[int] = set()
         self._forks: Dict[ProcessId, str] = {}
+        self._ignoring: Set[ProcessId] = set()
 
-    def take(self) -> None:
+    def signal_due(self) -> None:
         """Signal the processes that are due, and resume all but the shells that have to wait.
 
         Children come first: a sudo that is resumed while its command is stopped stops itself again.
         """
         control = self._control
+        control.mark_transactions()
         living = control.living()
         self._by_pid = {tracked.process.id.pid: tracked for tracked in living}
         self._below = {}
@@ -109,14 +115,15 @@ class Turns:
         due = self._due(tops)
         for tracked in due:
             self._record_fork(tracked)
+            self._ignores(tracked)
             control.signal(tracked, self._number(tracked))
         for tracked in reversed(living):
             tracked.held = tracked.process.id.pid in self._holding
             if not tracked.held and not tracked.loose and tracked.role != SUPERVISOR:
                 tracked.loose = True
-                if control.is_target(tracked) and not tracked.cleans:
+                if control.is_wanted(tracked) and not tracked.cleans:
                     control.signal(tracked, SIGCONT)
-        control.wake()
+        control.resume_above()
 
     def repeat_lost(self) -> None:
         """Signal once more what has lost its first signal by executing a program.
@@ -160,6 +167,8 @@ class Turns:
         stack = [(tracked, False) for tracked in reversed(tops)]
         while stack:
             tracked, waits = stack.pop()
+            if tracked.finishes == IN_TRANSACTION:
+                continue
             children = self._below.get(tracked.process.id.pid, [])
             if waits or tracked.role == SUPERVISOR or tracked.cleans:
                 stack += [(child, waits) for child in reversed(children)]
@@ -167,17 +176,23 @@ class Turns:
             kind = self._kind(tracked) if children else OTHER
             front: Sequence[TrackedProcess] = (
                 ()
-                if kind == OTHER
+                if kind == OTHER and not tracked.finishes
                 else [
                     child
                     for child in children
                     if self._can_end(child) and self._is_front(tracked, child, kind)
                 ]
             )
+            ready = self._is_ready(tracked, kind, front)
+            if tracked.finishes:
+                # A shell that is held does not go on with its next command. All others that carry a
+                # transaction are needed as long as it lasts.
+                ready = tracked.process.id.pid in self._holding
             if (
-                self._is_ready(tracked, kind, front)
+                ready
                 and not tracked.sent
-                and self._control.is_target(tracked)
+                and self._control.is_wanted(tracked)
+                and not self._reads_from_orphans(tracked)
             ):
                 due.append(tracked)
             behind = bool(children) and kind in (SHELL, OTHER) and self._may_pass_on(tracked)
@@ -191,7 +206,12 @@ class Turns:
         """
         below = [tracked]
         for one in below:
-            if one.role == SUPERVISOR or not one.denied and self._control.is_target(one):
+            if (
+                one.role == SUPERVISOR
+                or one.finishes
+                or not one.denied
+                and self._control.is_wanted(one)
+            ):
                 return True
             below += self._below.get(one.process.id.pid, [])
         return False
@@ -215,6 +235,42 @@ class Turns:
             return not self._carries_module(tracked)
         return False
 
+    def _reads_from_orphans(self, tracked: "TrackedProcess") -> bool:
+        """Whether a process is a module that reads what orphans write.
+
+        Their parent may have ended at once: setsid, or flock. An orphan that its signal does not
+        end keeps the module from nothing.
+        """
+        above = self._by_pid.get(tracked.ppid)
+        # A pass by the supervisor itself does not track the supervisor.
+        if above is not None and above.role != SUPERVISOR:
+            return False
+        others = [
+            one for one in self._by_pid.values() if one.ppid == tracked.ppid and one is not tracked
+        ]
+        if not others or self._kind(tracked) != MODULE:
+            return False
+        for one in others:
+            others += self._below.get(one.process.id.pid, [])
+        pipes = self._control.table.pipes
+        read = pipes(tracked.process.id.pid)[0]
+        return any(
+            self._control.is_wanted(one)
+            and not one.denied
+            and not self._ignores(one)
+            and read & pipes(one.process.id.pid)[1]
+            for one in others
+        )
+
+    def _ignores(self, tracked: "TrackedProcess") -> bool:
+        """Whether a process ignores its first signal, judged before it gets that."""
+        process = tracked.process.id
+        if not tracked.sent:
+            ignored = self._control.table.dispositions(process.pid)[0]
+            it = ignored & 1 << self._number(tracked) - 1
+            (self._ignoring.add if it else self._ignoring.discard)(process)
+        return process in self._ignoring
+
     def _is_front(self, tracked: "TrackedProcess", child: "TrackedProcess", kind: str) -> bool:
         """Whether a process waits for a child.
 
@@ -223,7 +279,7 @@ class Turns:
         A child that ignores its signal ends when its parent does, or not at all: no process waits
         for that.
         """
-        if child.role == SUPERVISOR:
+        if child.role == SUPERVISOR or child.finishes:
             return True
         pair = (tracked.process.id, child.process.id)
         if pair not in self._fronts:
@@ -264,11 +320,17 @@ class Turns:
     def _can_hold(self, tracked: "TrackedProcess") -> bool:
         """Whether a shell can be held: it is stopped, and so are relays that stop because of it.
 
-        A sudo above the tree is stopped with it: see TreeControl.wake().
+        A sudo above the tree is stopped with it: see TreeControl.resume_above().
         """
-        if tracked.denied or not tracked.stopped:
+        if tracked.denied or not tracked.stopped or tracked.finishes == READS:
             return False
         relays = self._relays_above(tracked)
+        if tracked.finishes and (
+            any(one.finishes == READS for one in relays) or self._control.writes_to_terminal_above()
+        ):
+            # A relay that is stopped takes no output of the transaction. One above the tree that is
+            # resumed resumes all that runs in its terminal.
+            return False
         return (
             not relays
             or all(one.stopped and not one.denied and not one.loose for one in relays)

@@ -10,7 +10,7 @@ That group is the session of its login, the service of an sshd that opens no ses
 `systemd-run --scope` moves processes of the task into a scope.
 
 The pass came by the same way. If a process is in a different service from the pass, systemd started
-it. Instances of one template count as one service: an sshd that is started for each connection has
+it. Instances of one template count as one service. An sshd that is started for each connection has
 the task in one instance and the pass in another.
 """
 

@@ -128,6 +128,16 @@ def _play(paths: t.Sequence[str]) -> str:
     return json.dumps([play], indent=1)
 
 
+#: The variables that `_variables` writes, but the option that it clears.
+VARIABLES = (
+    "treekill_run",
+    "treekill_cause",
+    "treekill_hosts",
+    "treekill_interrupted",
+    "treekill_task",
+)
+
+
 def _variables(run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> str:
     """Return the variables as YAML.
 

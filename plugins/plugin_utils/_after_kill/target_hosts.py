@@ -70,4 +70,6 @@ def _not_clean(result: LeaseResult) -> str:
         return ""
     if result.report is None:
         return "its end is not confirmed"
+    if result.report.finishing:
+        return "a transaction was left to finish there"
     return "processes are still alive there" if result.report.survivors else ""

@@ -17,14 +17,24 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import types
 import typing as t
 
 from ansible.utils.path import unfrackpath
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import (
+    TaskInterrupted,
+    current,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import Gate
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
+
+#: The longest wait of a worker for the decision of the main process, if the whole group is ended.
+_DECISION_SECONDS = 0.5
 
 
 @contextlib.contextmanager
@@ -47,7 +57,12 @@ def signals_held(
         # Core sends TERM repeatedly to a worker that does not end. The second signal must not reach
         # core's handler, which ends the client as well.
         signal.signal(number, signal.SIG_IGN)
+        page = current().page
+        goes_on = page.may_run_always and not page.for_always and _is_decided(page)
         give_up()
+        if goes_on:
+            # The worker returns a failed result. Without one, the play would end.
+            raise TaskInterrupted
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
@@ -69,6 +84,14 @@ def signals_held(
         if callable(core_alarm):
             signal.signal(signal.SIGALRM, core_alarm)
         signal.signal(signal.SIGTERM, before)
+
+
+def _is_decided(page: RunPage) -> bool:
+    """Whether the main process, which may have the same signal, goes on to `always` sections."""
+    deadline = time.monotonic() + _DECISION_SECONDS
+    while not page.runs_always and page.gate is Gate.OPEN and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return page.runs_always
 
 
 @contextlib.contextmanager

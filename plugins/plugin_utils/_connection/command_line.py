@@ -17,11 +17,20 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
     export_command,
     parse_cookie,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import (
+    unquoted,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    has_engine,
+    is_ssh,
+    runs_here,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
+    SEARCHES_PYTHON,
+    THEN,
     Supervision,
     append_program,
-    is_python,
+    python_of,
 )
 
 if t.TYPE_CHECKING:
@@ -48,6 +57,16 @@ _MARKS_OF_OTHER_LEASE = re.compile(
     r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+"
     r"|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
 )
+
+#: Lets a shell outlive the hang-up of its terminal, until what it runs has ended. If the leader of
+#: a session dies, the kernel hangs up the whole foreground. The kernel resets a handler in what the
+#: shell executes: so the task's own processes see nothing of it. Without Linux there is no
+#: supervisor, and the hang-up is to end the command.
+OUTLIVES_HANG_UP = "[ ! -d /proc/self/task ] || trap exit HUP; "
+
+#: Interpreters that are Python 3.6 or later, on each host that ansible-core supports. An older one
+#: runs its module without a supervisor. Then only the hang-up would end it.
+_NEW_PYTHON = re.compile(r"python3|platform-python")
 
 #: The limit of a command line, and of one inside become, which is quoted once more. The kernel
 #: accepts 128 KiB in one word.
@@ -87,6 +106,7 @@ class CommandLines:
         self._supervised_lease = ""
         self._before_stdin = b""
         self._program_carriers: set[str] = set()
+        self._left_to_hang_up = ""
 
     @property
     def supervises(self) -> bool:
@@ -94,6 +114,21 @@ class CommandLines:
         # A supervisor ends its descendants. With kill_children false the user wants them to live.
         options = self._task().options
         return options.track != "none" and options.supervise and options.children
+
+    def needs_pulse(self, starts_job: bool) -> bool:
+        """Whether a pulse has to show the host that the run goes on.
+
+        A job with poll 0 outlives its run, unless kill_async is set. What is on this machine ends
+        with it. Without a job, the end of the channel shows it, except in a container.
+
+        `starts_job`: whether the command starts an asynchronous job.
+        """
+        task = self._task()
+        if task.options.keep_on_disconnect or runs_here(self._connection):
+            return False
+        if starts_job:
+            return not task.detaches or task.options.end_async
+        return has_engine(self._connection)
 
     @property
     def records_commands(self) -> bool:
@@ -128,8 +163,12 @@ class CommandLines:
             return command
         self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
         supervision = self.supervision(self._supervised_lease)
-        if not is_python(interpreter):
+        self._left_to_hang_up = ""
+        python = python_of(interpreter)
+        if not python:
             return supervision.around_words(env_string, command)
+        if not cmd.strip() or not _NEW_PYTHON.match(os.path.basename(python)):
+            self._left_to_hang_up = self._supervised_lease
         if not cmd.strip():
             words, self._before_stdin = supervision.before_stdin()
             return f"{command} {words}"
@@ -139,20 +178,26 @@ class CommandLines:
             return f"{before}{supervision.before_file()} {path}{after}"
         return supervision.around_words(env_string, command)
 
-    def supervision(self, lease: str) -> Supervision:
+    def supervision(self, lease: str, starts_job: bool = False) -> Supervision:
         """Return the supervisor of a command.
 
         The ssh plugin repeats a command up to `reconnection_retries` times.
+
+        `starts_job`: as for `needs_pulse`.
         """
         retries = (
             self._connection.get_option("reconnection_retries")
             if "reconnection_retries" in self._connection._options
             else 0
         )
-        # With other connections the nearest ssh server may be the one through which the user has
-        # logged in to this controller.
-        session = is_ssh(self._connection) and self._connection.become is not None
-        return Supervision(self._run, lease, self._task(), again=bool(retries), session=session)
+        # A program of become or of a forced command may hold the output open. With connections
+        # other than ssh, the nearest ssh server may be the one through which the user has logged in
+        # to this controller.
+        session = is_ssh(self._connection)
+        pulse = self.needs_pulse(starts_job)
+        return Supervision(
+            self._run, lease, self._task(), again=bool(retries), session=session, pulse=pulse
+        )
 
     def _around_job(self, lease: str, body: str) -> str:
         """Return the command that starts an asynchronous job with a supervisor around the job.
@@ -164,7 +209,7 @@ class CommandLines:
                 # As `_STARTS_JOB`, for this path only.
                 start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
                 if start:
-                    words = self.supervision(lease).before_file(detaches=True)
+                    words = self.supervision(lease, starts_job=True).before_file(detaches=True)
                     return f"{body[: start.start()]} {words}{body[start.start() :]}"
         return body
 
@@ -188,7 +233,37 @@ class CommandLines:
         else:
             around = self._around_job(lease, body)
         export = export_command(self._run, lease, self._task().options.keep_on_disconnect)
-        return f"{export}; {announcement}{around}"
+        trap = OUTLIVES_HANG_UP if self._may_hang_up(lease, around) else ""
+        if around.startswith(SEARCHES_PYTHON):
+            # A host without Python has no supervisor.
+            search, then, rest = around.partition(THEN)
+            around, trap = f"{search}{then}{trap}{rest}", ""
+        return f"{export}; {trap}{announcement}{around}"
+
+    def in_leader(self, lease: str, cmd: str) -> str:
+        """Return a command that uses become, in a shell that outlives the hang-up of its terminal.
+
+        `cmd` is what core gives to the connection. A raw command has no shell: the program of
+        become leads the session, or the login shell does.
+        """
+        shell, dash_c, quoted = cmd.partition(" -c ")
+        if (
+            not self._may_hang_up(lease, cmd)
+            or not dash_c
+            or shell != self._connection._play_context.executable
+        ):
+            return cmd
+        body = unquoted(quoted)
+        return cmd if body is None else f"{shell} -c {shlex.quote(OUTLIVES_HANG_UP + body)}"
+
+    def _may_hang_up(self, lease: str, cmd: str) -> bool:
+        """Whether a terminal may be hung up, and a supervisor then ends the command.
+
+        ssh gives no terminal to a module that comes on standard input.
+        """
+        return (
+            is_ssh(self._connection) and lease != self._left_to_hang_up and f"lease={lease}" in cmd
+        )
 
     def take_announcement(self, result: Result, is_module: bool) -> Result:
         """Remove the root's announcement from the output, and record the root of a module."""

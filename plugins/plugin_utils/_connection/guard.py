@@ -102,7 +102,10 @@ def _refusal(connection: ConnectionBase) -> str:
     if is_for_devices(connection):
         return "it is persistent, as connections to network devices are, and has no POSIX shell"
     if has_ways_of_its_own(connection):
-        return "it is a connection of mitogen, which runs modules in its own way"
+        return (
+            "it is a connection of mitogen, which runs modules in its own way; use a strategy of"
+            " ansible-core"
+        )
     family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
     return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
 
@@ -261,6 +264,8 @@ class ConnectionGuard:
             if not self._fits(line, MAX_WORD_BYTES):
                 return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
             cmd = line
+        else:
+            cmd = self._lines.in_leader(lease, cmd)
         # Between the building of a module's command and its execution, core prepares files by
         # commands that never use become.
         is_module = sudoable and (self._module_next or self._lines.records_commands)
@@ -268,6 +273,7 @@ class ConnectionGuard:
         supervised = f"lease={lease}" in cmd
         if supervised and in_data:
             in_data = self._lines.with_program(in_data)
+        starts_job = self.task.asynchronous and bool(started_job(cmd))
         command = Command(
             lease,
             becomes,
@@ -275,15 +281,17 @@ class ConnectionGuard:
             supervised,
             started_job(cmd) if self.task.detaches else "",
             payload=sudoable or supervised,
+            pulse=supervised and self._lines.needs_pulse(starts_job),
+            starts_job=starts_job,
         )
         run = functools.partial(self._exec_command, cmd, in_data=in_data, sudoable=sudoable, **more)
         if not self._leases.take(command):
             return self._lines.take_announcement(run(), is_module)
-        starts_job = self.task.asynchronous and bool(started_job(cmd))
         result = self._leases.run(lease, run, starts_job)
         result = self._lines.take_announcement(result, is_module)
         if self._leases.polls_job and job_has_ended(result):
             self._leases.end_job()
+        self._link.show_news()
         return result
 
     def _fits(self, line: str, most: int) -> bool:

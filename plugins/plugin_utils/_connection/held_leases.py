@@ -21,8 +21,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.client
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import (
+    TaskInterrupted,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.connection_spec import (
     ConnectionSpec,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
@@ -130,9 +133,9 @@ class HeldLeases:
             Interrupted: the run was interrupted; nothing was transferred.
             Exception: as the method of the connection.
         """
-        lease, task = secrets.token_hex(4), self._task()
+        lease = secrets.token_hex(4)
         if not self._link.take_lease(
-            request_for_transfer(self._link.run, lease, task.host, task.name)
+            request_for_transfer(self._link.run, self._task(), self._connection, lease)
         ):
             return move()
         try:
@@ -147,6 +150,9 @@ class HeldLeases:
             self._link.done(lease)
 
     def _give_up(self, lease: str, lost: bool, error: BaseException) -> None:
+        if isinstance(error, TaskInterrupted):
+            # The guardian has broken the lease itself, before it resumed this worker.
+            return
         tried = self._break_lease(lease, lost)
         if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
             # Core's message on the task's timeout gives no detail. Since core 2.19 a warning is

@@ -32,7 +32,7 @@ def guard_itself(connection: ConnectionBase) -> None:
         guard_connection,
     )
     from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current  # noqa: PLC0415
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.connection_spec import (  # noqa: PLC0415, E501
         carries_order,
     )
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (  # noqa: PLC0415

@@ -52,6 +52,8 @@ class Feature(enum.Enum):
     CONSOLE = (
         "only the first run of ansible-console, or of a program that runs several plays, is guarded"
     )
+    NAMES = "misspelt options are not reported"
+    ALWAYS = "always sections do not run after an interruption: the option run_always has no effect"
     WORKERS = (
         "when the main process is killed, a worker that runs nothing on a host at that moment"
         " keeps running"
@@ -69,10 +71,11 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
         "ansible.utils.display:Display.warning(msg)",
         "ansible.utils.display:Display.error(msg)",
         "ansible.utils.display:Display.display(msg, color, stderr)",
+        "ansible.utils.display:Display.verbosity",
         "ansible.utils.path:unfrackpath",
         "ansible.module_utils.parsing.convert_bool:boolean",
         (
-            "ansible.constants:config.get_config_value"
+            "ansible.constants:config.get_config_value_and_origin"
             "(config, plugin_type, plugin_name, variables, direct)"
         ),
         "ansible.constants:config.get_configuration_definitions(plugin_type, name)",
@@ -146,6 +149,7 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
         "ansible.constants:COLOR_HIGHLIGHT",
         "ansible.constants:COLOR_OK",
         "ansible.constants:COLOR_SKIP",
+        "ansible.constants:COLOR_VERBOSE",
         "ansible.constants:COLOR_WARN",
     ),
     Feature.AFTER_KILL: (
@@ -162,6 +166,75 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
         "ansible.playbook.play:Play._loader",
         "ansible.executor.task_queue_manager:TaskQueueManager.cleanup",
         "ansible.executor.task_queue_manager:TaskQueueManager._callback_plugins",
+    ),
+    Feature.NAMES: (
+        "ansible.constants:YAML_FILENAME_EXTENSIONS",
+        "ansible.inventory.group:Group.vars",
+        "ansible.inventory.host:Host.vars",
+        "ansible.inventory.manager:InventoryManager._sources",
+        "ansible.inventory.manager:InventoryManager.groups",
+        "ansible.inventory.manager:InventoryManager.hosts",
+        "ansible.parsing.dataloader:DataLoader.get_basedir",
+        "ansible.playbook.play:Play.get_loader",
+        "ansible.playbook.play:Play.get_roles",
+        "ansible.playbook.play:Play.get_variable_manager",
+        "ansible.playbook.play:Play.get_vars_files",
+        "ansible.playbook.role:Role._default_vars",
+        "ansible.playbook.role:Role._role_params",
+        "ansible.playbook.role:Role._role_vars",
+        "ansible.playbook.role:Role.get_all_dependencies",
+        "ansible.playbook.role:Role.get_task_blocks",
+        "ansible.vars.manager:VariableManager._inventory",
+        "ansible.vars.manager:VariableManager.extra_vars",
+    ),
+    Feature.ALWAYS: (
+        "ansible.constants:_ACTION_META",
+        "ansible.executor.play_iterator:PlayIterator.get_next_task_for_host(host, peek)",
+        "ansible.executor.play_iterator:PlayIterator.set_state_for_host(hostname, state)",
+        "ansible.executor.play_iterator:PlayIterator.mark_host_failed(host)",
+        "ansible.executor.play_iterator:PlayIterator.is_any_block_rescuing(state)",
+        "ansible.executor.play_iterator:PlayIterator.add_tasks(host, task_list)",
+        "ansible.executor.play_iterator:PlayIterator.add_notification(hostname, notification)",
+        "ansible.executor.play_iterator:PlayIterator._check_failed_state(state)",
+        "ansible.executor.play_iterator:PlayIterator._host_states",
+        "ansible.executor.play_iterator:PlayIterator._play",
+        "ansible.executor.play_iterator:PlayIterator.handlers",
+        "ansible.executor.play_iterator:HostState._blocks",
+        "ansible.executor.play_iterator:HostState.cur_block",
+        "ansible.executor.play_iterator:HostState.cur_regular_task",
+        "ansible.executor.play_iterator:HostState.cur_always_task",
+        "ansible.executor.play_iterator:HostState.run_state",
+        "ansible.executor.play_iterator:HostState.pre_flushing_run_state",
+        "ansible.executor.play_iterator:HostState.tasks_child_state",
+        "ansible.executor.play_iterator:HostState.rescue_child_state",
+        "ansible.executor.play_iterator:HostState.always_child_state",
+        "ansible.executor.play_iterator:FailedStates.NONE",
+        "ansible.executor.play_iterator:IteratingStates.TASKS",
+        "ansible.executor.play_iterator:IteratingStates.RESCUE",
+        "ansible.executor.play_iterator:IteratingStates.ALWAYS",
+        "ansible.executor.play_iterator:IteratingStates.HANDLERS",
+        "ansible.executor.play_iterator:IteratingStates.COMPLETE",
+        "ansible.executor.process.worker:WorkerProcess._host",
+        "ansible.executor.process.worker:WorkerProcess._task",
+        "ansible.executor.task_executor:TaskExecutor.run",
+        "ansible.executor.task_executor:TaskExecutor._final_q",
+        "ansible.executor.task_executor:TaskExecutor._get_loop_items",
+        "ansible.executor.task_queue_manager:FinalQueue.put",
+        "ansible.executor.task_queue_manager:PlayIterator",
+        "ansible.executor.task_queue_manager:TaskQueueManager.run(play)",
+        "ansible.executor.task_queue_manager:TaskQueueManager.has_dead_workers",
+        "ansible.executor.task_queue_manager:TaskQueueManager._failed_hosts",
+        "ansible.executor.task_queue_manager:TaskQueueManager._unreachable_hosts",
+        "ansible.playbook.block:Block.copy(exclude_tasks)",
+        "ansible.playbook.handler:Handler.clear_hosts",
+        "ansible.playbook.play:Play.strategy",
+        "ansible.playbook.play:Play._removed_hosts",
+        "ansible.playbook.play:Play.max_fail_percentage",
+        "ansible.playbook.task:Task._uuid",
+        "ansible.playbook.task:Task.action",
+        "ansible.playbook.task:Task.any_errors_fatal",
+        "ansible.playbook.task:Task.implicit",
+        "ansible.playbook.task:Task.run_once",
     ),
     Feature.WORKERS: (
         "ansible.executor.process.worker:WorkerProcess.start",
@@ -213,8 +286,8 @@ def warning(core: str) -> str:
     effects = "; ".join(feature.value for feature in features)
     rest = "" if Feature.EVERYTHING in lost else " Nothing else is affected."
     return (
-        f"treekill.remote: ansible-core {core} is not as this version of the collection knows it:"
-        f" there is no {names}. Therefore {effects}.{rest}"
+        f"treekill.remote: ansible-core {core} lacks what this version of the collection needs:"
+        f" {names}. Therefore {effects}.{rest}"
         " The run itself goes on. Check for a newer version of the collection."
     )
 

@@ -21,6 +21,14 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.kill import Modul
 from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
     ModuleDocFragment as RecordFragment,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+    USUAL,
+    KillRequest,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._tree.transactions import (
+    MODULES,
+    PROGRAMS,
+)
 
 #: Plugin type under which ansible-core is given the options' sources.
 #:
@@ -57,24 +65,28 @@ class _OptionFamily:
                 _REGISTERED_AS, self._name, self._sources()
             )
         given = {
-            option: str(value) for option, value in (arguments or {}).items() if value is not None
+            option: _written(value)
+            for option, value in (arguments or {}).items()
+            if value is not None
         }
         # Core gets values as text: some versions refuse a number where a string is declared.
         written = {
-            variable: str(value)
+            variable: _written(value)
             for variable, value in (variables or {}).items()
             if variable in self.variables and value is not None
         }
-        return {
-            option: C.config.get_config_value(
+        values: dict[str, object] = {}
+        for option, definition in self.definitions.items():
+            value, origin = C.config.get_config_value_and_origin(
                 option,
                 plugin_type=_REGISTERED_AS,
                 plugin_name=self._name,
                 variables=written,
                 direct=given,
             )
-            for option in self.definitions
-        }
+            is_path = definition["type"] == "path"
+            values[option] = _beside(str(origin), value) if is_path else value
+        return values
 
     def _sources(self) -> dict[str, t.Any]:
         return {
@@ -90,16 +102,54 @@ class _OptionFamily:
         }
 
 
+def _beside(origin: str, value: object) -> object:
+    """Return a relative path of ansible.cfg as one from the directory of that file.
+
+    That is how core reads its own paths. `origin`: where the value was found, as core names it; a
+    file by its path.
+    """
+    text = str(value or "").strip().replace("{{CWD}}", os.getcwd())
+    if not os.path.isabs(origin) or _is_none(text) or text.startswith(("~", "$")):
+        return text
+    return os.path.join(os.path.dirname(origin), text)
+
+
+def _is_none(text: str) -> bool:
+    """Whether a text stands for no file and no directory."""
+    return not text or text.lower() == "none"
+
+
 _KILL = _OptionFamily("treekill.remote.kill_options", ModuleDocFragment.DOCUMENTATION)
 
-# The other two families apply to the whole run: no task reads them, and of variables only extra
+# The other families apply to the whole run: no task reads them, and of variables only extra
 # variables count.
 _RECORD = _OptionFamily("treekill.remote.record_options", RecordFragment.DOCUMENTATION)
 _AFTER = _OptionFamily("treekill.remote.after_options", ModuleDocFragment.AFTER_KILL)
+_ALWAYS = _OptionFamily("treekill.remote.always_options", ModuleDocFragment.ALWAYS)
 
 VARIABLES = _KILL.variables
 RECORD_VARIABLES = _RECORD.variables
 AFTER_VARIABLES = _AFTER.variables
+ALWAYS_VARIABLES = _ALWAYS.variables
+
+#: Section of ansible.cfg.
+SECTION = "treekill"
+
+
+def _names(source: str, entry: str) -> frozenset[str]:
+    return frozenset(
+        found[entry]
+        for family in (_KILL, _RECORD, _AFTER, _ALWAYS)
+        for definition in family.definitions.values()
+        for found in definition[source]
+    )
+
+
+#: Every name by which an option can be set: key of the section, variable of the environment, and
+#: variable of Ansible.
+KEYS = _names("ini", "key")
+ENVIRONMENT = _names("env", "name")
+ALL_VARIABLES = _names("vars", "name")
 
 _BYTES_PER_MEGABYTE = 1024 * 1024
 
@@ -110,6 +160,9 @@ class KillOptions:
 
     `alone`: whether a program that handles the signal gets it before the processes that it has
     started.
+
+    `finish`: the programs whose transactions are left to finish, with commas; `finish_modules`: the
+    databases of modules. C(usual) stands for the default, which the kill pass knows itself.
     """
 
     signal: int
@@ -117,6 +170,9 @@ class KillOptions:
     children_signal: int
     alone: bool
     timeout: float
+    finish: str
+    finish_modules: str
+    finish_timeout: float
     wait: bool
     retry_for: float
     end_async: bool
@@ -132,18 +188,41 @@ class KillOptions:
             AnsibleOptionsError: a value is not allowed; the text names the option and the allowed
                 values.
         """
+        finish = _truth("finish", values["finish"])
         return cls(
             signal=_signal("kill_signal", values["kill_signal"]),
             children=_truth("kill_children", values["kill_children"]),
             children_signal=_signal("kill_children_signal", values["kill_children_signal"]),
             alone=_choice("kill_mode", values["kill_mode"]) == "mixed",
             timeout=_seconds("kill_timeout", values["kill_timeout"]),
+            finish=_programs("finish_programs", values, PROGRAMS) if finish else "",
+            finish_modules=_programs("finish_modules", values, MODULES) if finish else "",
+            finish_timeout=_seconds("finish_timeout", values["finish_timeout"]),
             wait=_truth("kill_wait", values["kill_wait"]),
             retry_for=_seconds("kill_retry_for", values["kill_retry_for"]),
             end_async=_truth("kill_async", values["kill_async"]),
             supervise=_truth("supervise", values["supervise"]),
             keep_on_disconnect=_choice("on_disconnect", values["on_disconnect"]) == "keep",
             track=_choice("track", values["track"]),
+        )
+
+    def request(self, run: str, lease: str, *, arguments: bool) -> KillRequest:
+        """Return the request to end the tree of a lease as these options say.
+
+        `arguments`: whether command lines may be reported.
+        """
+        return KillRequest(
+            run=run,
+            lease=lease,
+            signal=self.signal,
+            children=self.children,
+            children_signal=self.children_signal,
+            alone=self.alone,
+            timeout=self.timeout,
+            arguments=arguments,
+            finish=self.finish,
+            finish_modules=self.finish_modules,
+            finish_timeout=self.finish_timeout,
         )
 
 
@@ -158,6 +237,8 @@ class RecordOptions:
     journal_days: float = 0.0
     #: Bytes.
     journal_size: int = 0
+    #: As the user wrote it; empty for none.
+    notify_command: str = ""
 
     @classmethod
     def parse(cls, values: t.Mapping[str, object]) -> RecordOptions:
@@ -175,7 +256,13 @@ class RecordOptions:
                 _number("journal_size", values["journal_size"], "a number of megabytes, 0 or more")
                 * _BYTES_PER_MEGABYTE
             ),
+            notify_command=_text(values["notify_command"]),
         )
+
+
+def _text(value: object) -> str:
+    text = str(value or "").strip()
+    return "" if text.lower() == "none" else text
 
 
 def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOptions:
@@ -204,15 +291,18 @@ def resolve_after(variables: t.Mapping[str, t.Any] | None = None) -> AfterOption
     Extra variables come before environment, ansible.cfg and the default. Raises AnsibleOptionsError
     as `resolve` does.
     """
-    texts = {
-        name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        for name, value in (variables or {}).items()
-    }
-    written = _AFTER.values(texts)
-    files = tuple(
-        name.strip() for name in re.split("[,\n]", str(written["after_kill"])) if name.strip()
-    )
+    written = _AFTER.values(variables)
+    files = tuple(name for name in _entries(written["after_kill"]) if not _is_none(name))
     return AfterOptions(files, _seconds("after_kill_timeout", written["after_kill_timeout"]))
+
+
+def resolve_always(variables: t.Mapping[str, t.Any] | None = None) -> bool:
+    """Return the option run_always in force. It applies to the whole run.
+
+    Extra variables come before environment, ansible.cfg and the default. Raises AnsibleOptionsError
+    as `resolve` does.
+    """
+    return _truth("run_always", _ALWAYS.values(variables)["run_always"])
 
 
 def resolve(
@@ -270,7 +360,7 @@ def _path(value: object) -> str:
     A separator at the end stays: it marks a directory.
     """
     text = "" if value is None else str(value).strip()
-    if not text or text.lower() == "none":
+    if _is_none(text):
         return ""
     if text == _RECORD.definitions["journal_path"]["default"]:
         # Core expands its home in the defaults of its own options alone.
@@ -284,6 +374,24 @@ def _truth(option: str, value: object) -> bool:
         return bool(boolean(str(value)))
     except TypeError:
         raise _refusal(option, value, "true or false") from None
+
+
+def _written(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _entries(value: object) -> list[str]:
+    return [entry.strip() for entry in re.split("[,\n]", _written(value)) if entry.strip()]
+
+
+def _programs(option: str, values: t.Mapping[str, object], usual: str) -> str:
+    """Return a list of names with commas; `USUAL` for the default."""
+    text = ",".join(_entries(values[option]))
+    if not re.fullmatch(r"([\w.+-]+\*?(,|$))*", text, re.ASCII):
+        raise _refusal(option, values[option], "names of programs, with an asterisk at their end")
+    if option == "finish_modules" and not {*filter(None, text.split(","))} <= {*usual.split(",")}:
+        raise _refusal(option, values[option], usual)
+    return USUAL if text == usual else text
 
 
 def _choice(option: str, value: object) -> str:

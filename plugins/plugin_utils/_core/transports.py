@@ -10,7 +10,9 @@ started.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -50,11 +52,16 @@ _SSH_NEVER_STARTED = re.compile(
 #: The line that may follow `_SSH_NEVER_STARTED`.
 _SSH_AFTERWARDS = re.compile(r"Connection (?:closed|reset) by \S+")
 
+#: paramiko always has a port, and ssh has one only if it was set.
+_SSH_PORT = "22"
+
 #: The transports of core's plugins for ssh.
 _SSH = ("ssh", "paramiko")
 
 _HERE = ("local", "community.general.chroot")
 _WORDS = ("containers.podman.podman",)
+#: The connections to engines of containers. A plugin has the same name as its transport.
+ENGINES = ("community.docker.docker", "community.docker.docker_api", "containers.podman.podman")
 _PROXIES = ("ansible.netcommon.persistent",)
 
 
@@ -63,12 +70,50 @@ def is_ssh(connection: ConnectionBase) -> bool:
     return connection.transport in _SSH
 
 
+def has_engine(connection: ConnectionBase) -> bool:
+    """Whether the engine of a container runs the command.
+
+    It keeps the output of the command open when the client has ended.
+    """
+    return connection.transport in ENGINES
+
+
 def runs_here(connection: ConnectionBase) -> bool:
     """Whether the command runs on this very machine, as a child of the worker.
 
     It is then the tree itself, without a client in between.
     """
     return connection.transport in _HERE
+
+
+def address_of(connection: ConnectionBase) -> str:
+    """Return what the connection connects to, to tell it from another host of the same name.
+
+    It is the host over ssh, with the port if another one than 22 is set: C(10.0.0.1:2222). For
+    other connections, the name of the plugin comes before it. A local connection is at this
+    machine, by its name.
+    """
+    if connection.transport == "local":
+        return f"local:{socket.gethostname()}"
+    host = str(
+        _option(connection, "host")
+        or _option(connection, "remote_addr")
+        or connection._play_context.remote_addr
+        or ""
+    )
+    if not is_ssh(connection):
+        return f"{connection.transport}:{host}"
+    port = _option(connection, "port")
+    if str(port or _SSH_PORT) == _SSH_PORT:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _option(connection: ConnectionBase, name: str) -> object:
+    """Return an option of the plugin; None if it has no such option."""
+    with contextlib.suppress(KeyError):
+        return t.cast("object", connection.get_option(name))
+    return None
 
 
 def splits_words(connection: ConnectionBase) -> bool:

@@ -12,9 +12,10 @@ import hashlib
 import multiprocessing.util
 import os
 import socket
-import threading
 import time
+import typing as t
 import uuid
+import weakref
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
@@ -25,34 +26,31 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.options impo
     RecordOptions,
     resolve_records,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
-    Channel,
-    FrameError,
-    JsonObject,
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
+    guardian_process,
+    request_channel,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
-    Answer,
-    FirstWarning,
-    Heard,
     LeaseAnswer,
-    LeaseBroken,
-    LeaseDetached,
-    LeaseDone,
+    LeaseBrokenNotice,
+    LeaseBrokenReceipt,
+    LeaseBrokenResult,
+    LeaseDetachedNotice,
+    LeaseDoneNotice,
     LeaseRequest,
-    Request,
-    Tried,
+    NewsAnswer,
+    NewsRequest,
+    UnguardedAnswer,
     UnguardedRequest,
-    read_answer,
-    request_frame,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
-    Detached,
-    Done,
+    DetachedRecord,
+    DoneRecord,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import (
     note_without_guardian,
@@ -60,21 +58,19 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder 
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
-#: Seconds for an answer from the guardian. It takes some 0.1 ms, but longer on a busy machine.
-_ANSWER_SECONDS = 3.0
-
-#: Seconds for which no process asks a guardian that was late. The guardian itself writes on the
-#: run's page when it reads again. This is for a guardian that can't.
-_LATE_SECONDS = 30.0
-
-#: Seconds for which one thread waits for its answer before another one may ask.
-_TURN_SECONDS = 0.1
-
 display = Display()
 
 
 class Interrupted(AnsibleError):
     """The gate is closed, because the run was interrupted. Nothing new may start on any host."""
+
+
+class TaskInterrupted(BaseException):
+    """The run was interrupted, and goes on to its `always` sections: this task has to end.
+
+    As with the exception of core's `timeout`, no action catches it. The tree of the task is gone,
+    or its kill order was tried.
+    """
 
 
 @dataclasses.dataclass
@@ -93,16 +89,18 @@ class GuardianClient:
     #: them.
     records: RecordOptions | None = None
     page: RunPage = dataclasses.field(default_factory=RunPage)
-    _owner: int = 0
-    _channel: Channel | None = None
-    _asked: int = 0
-    #: Frames that came while another thread waited for its own, by the number of the request. Only
-    #: the thread that sent the request knows the type of its answer.
-    _answers: dict[int, JsonObject] = dataclasses.field(default_factory=dict)
-    #: Numbers of requests for which no thread waits. A late answer to one of them is dropped.
-    _given_up: set[int] = dataclasses.field(default_factory=set)
-    _lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
     _warned: set[str] = dataclasses.field(default_factory=set)
+    _requests: request_channel.RequestChannel = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        """Connect to no guardian yet."""
+        # A weak reference: the connection is closed as soon as the client is dropped.
+        me = weakref.proxy(self)
+
+        def find() -> str:
+            return t.cast(str, me._find())
+
+        self._requests = request_channel.RequestChannel(self.page, find)
 
     @classmethod
     def from_parent(cls) -> GuardianClient:
@@ -146,22 +144,24 @@ class GuardianClient:
 
         It is None, with the reason, if there is none in time.
         """
-        reason = "it was late before, and has not read since"
-        if self.is_late:
+        reason = "it was slow earlier and has read nothing since"
+        if self.is_unresponsive:
             return None, reason
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        for attempt in ("the guardian at hand", "a new one"):
+        deadline = time.monotonic() + request_channel.ANSWER_SECONDS
+        for attempt in ("the current guardian", "a new one"):
             try:
-                return self._ask(
-                    dataclasses.replace(request, deadline=deadline), LeaseAnswer, deadline
+                return self._requests.ask(
+                    dataclasses.replace(request, deadline=deadline, always=self.page.for_always),
+                    LeaseAnswer,
+                    deadline,
                 )[0], "too late"
             except TimeoutError:
                 # The connection stays, because other leases belong to it. The request is given
                 # back, in case it is granted at this moment.
-                self._send_unanswered(LeaseDone(request.lease))
-                return None, f"{attempt} did not answer for {_ANSWER_SECONDS:g} s"
+                self._requests.send_unanswered(LeaseDoneNotice(request.lease))
+                return None, f"{attempt} did not answer for {request_channel.ANSWER_SECONDS:g} s"
             except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer) as error:
-                self._drop()
+                self._requests.drop()
                 reason = f"{attempt}: {error}"
         return None, reason
 
@@ -173,13 +173,15 @@ class GuardianClient:
         """
         note(Guard.IMPOSSIBLE)
         first = True
-        if not self.is_late:
+        if not self.is_unresponsive:
             try:
-                first = self._ask(UnguardedRequest(host, connection, reason), FirstWarning)[0].first
+                first = self._requests.ask(
+                    UnguardedRequest(host, connection, reason), UnguardedAnswer
+                )[0].first
             except TimeoutError:
                 pass  # It is recorded when the guardian reads.
             except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
-                self._drop()
+                self._requests.drop()
         if first:
             self._show(
                 f"treekill.remote: {host} is not protected: what runs there over the connection"
@@ -187,13 +189,27 @@ class GuardianClient:
                 " If that is intended, set treekill_track: none for it."
             )
 
+    def show_news(self) -> None:
+        """Print what the guardian has for the user, if there is anything."""
+        if not self.page.has_news or self.is_unresponsive:
+            return
+        try:
+            news = self._requests.ask(NewsRequest(), NewsAnswer)[0]
+        except TimeoutError:
+            return
+        except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
+            self._requests.drop()
+            return
+        for warning in news.warnings:
+            self._show(warning)
+
     def done(self, lease: str) -> None:
         """Give back the lease of a command that has returned. Does not wait for an answer."""
-        self._send_to_any_guardian(LeaseDone(lease))
+        self._send_to_any_guardian(LeaseDoneNotice(lease))
 
     def detach_lease(self, lease: str) -> None:
         """Report that the command has returned, and has left a job that keeps running."""
-        self._send_to_any_guardian(LeaseDetached(lease))
+        self._send_to_any_guardian(LeaseDetachedNotice(lease))
 
     def broken(self, lease: str, lost: bool, wait: float = 0.0) -> ReportedLease | None:
         """Report that the command has not returned.
@@ -206,17 +222,19 @@ class GuardianClient:
         Returns:
             The result of the order, as the guardian reports it; None if it is not known yet.
         """
-        if wait <= 0 or self._channel is None or self.is_late:
-            self._send_unanswered(LeaseBroken(lease, lost, wait=False))
+        if wait <= 0 or not self._requests.is_open or self.is_unresponsive:
+            self._requests.send_unanswered(LeaseBrokenNotice(lease, lost, wait=False))
             return None
         try:
             # A guardian that does not even read is not waited for.
-            dummy, number = self._ask(LeaseBroken(lease, lost, wait=True), Heard)
-            return self._awaited(number, Tried, time.monotonic() + wait).tried
+            dummy, number = self._requests.ask(
+                LeaseBrokenNotice(lease, lost, wait=True), LeaseBrokenReceipt
+            )
+            return self._requests.awaited(number, LeaseBrokenResult, time.monotonic() + wait).tried
         except TimeoutError:
             return None
         except (OSError, FrameError):
-            self._drop()
+            self._requests.drop()
             return None
 
     def done_at_exit(self, lease: str) -> None:
@@ -226,129 +244,33 @@ class GuardianClient:
         """
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
-    def _send_to_any_guardian(self, request: LeaseDone | LeaseDetached) -> None:
+    def _send_to_any_guardian(self, request: LeaseDoneNotice | LeaseDetachedNotice) -> None:
         """Send to the guardian, or to the next one if it is gone: the journal needs the record.
 
         If there is no other guardian either, this process writes the record itself.
         """
-        mine = self._channel is not None and self._owner == os.getpid()
-        self._send_unanswered(request)
-        if not mine or self._channel is not None or self.page.gate_closed:
+        mine = self._requests.is_mine
+        self._requests.send_unanswered(request)
+        if not mine or self._requests.is_open or self.page.gate_closed:
             return
-        if not self.is_late:
+        if not self.is_unresponsive:
             with contextlib.suppress(
                 OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer
             ):
-                self._connected(time.monotonic() + _ANSWER_SECONDS)
-                self._send_unanswered(request)
-        if self._channel is None:
+                self._requests.connected(time.monotonic() + request_channel.ANSWER_SECONDS)
+                self._requests.send_unanswered(request)
+        if not self._requests.is_open:
             record = (
-                Done(request.lease) if isinstance(request, LeaseDone) else Detached(request.lease)
+                DoneRecord(request.lease)
+                if isinstance(request, LeaseDoneNotice)
+                else DetachedRecord(request.lease)
             )
             note_without_guardian(self.records or resolve_records(), self.run, record)
 
-    def _send_unanswered(self, request: Request) -> None:
-        with self._lock:
-            if self._channel is None or self._owner != os.getpid():
-                return
-            try:
-                self._send(
-                    self._channel, request_frame(request), time.monotonic() + _ANSWER_SECONDS
-                )
-            except TimeoutError:
-                pass  # The rest of it is sent before the next message.
-            except OSError:
-                # The guardian is gone, and so is all that it knew of this lease. There is no
-                # process to send this to. The next lease starts another guardian.
-                self._drop()
-
-    def _ask(
-        self, request: Request, kind: type[Answer], deadline: float | None = None
-    ) -> tuple[Answer, int]:
-        """Send a request, and return its answer and its number.
-
-        Raises:
-            TimeoutError: there was no answer in time. The connection is still usable.
-        """
-        deadline = time.monotonic() + _ANSWER_SECONDS if deadline is None else deadline
-        with self._lock:
-            channel = self._connected(deadline)
-            self._asked += 1
-            number = self._asked
-            self._send(channel, request_frame(request, number), deadline)
-            try:
-                return read_answer(kind, self._next(number, deadline)), number
-            except TimeoutError:
-                self._given_up.add(number)
-                self._note_late()
-                raise
-
-    def _awaited(self, number: int, kind: type[Answer], deadline: float) -> Answer:
-        """Return a later answer to the request of that number. Other threads can ask meanwhile."""
-        while True:
-            with self._lock:
-                try:
-                    return read_answer(
-                        kind, self._next(number, min(deadline, time.monotonic() + _TURN_SECONDS))
-                    )
-                except TimeoutError:
-                    if time.monotonic() >= deadline:
-                        self._given_up.add(number)
-                        raise
-
-    def _send(self, channel: Channel, frame: JsonObject, deadline: float) -> None:
-        channel.socket.settimeout(
-            max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0
-        )
-        try:
-            channel.send(frame)
-        except (BlockingIOError, TimeoutError) as error:
-            self._note_late()
-            raise TimeoutError("the guardian does not read") from error
-
-    def _next(self, number: int, deadline: float) -> JsonObject:
-        """Return the frame of the next answer to the request of that number.
-
-        Answers to other requests are kept for the threads that wait for them.
-        """
-        if self._channel is None:
-            raise ConnectionResetError("the connection to the guardian was lost")
-        channel = self._channel
-        while number not in self._answers:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the guardian does not answer")
-            channel.socket.settimeout(left)
-            answer = channel.receive()
-            answered = answer.get("number", 0)
-            if answered not in self._given_up:
-                self._answers[answered] = answer
-        return self._answers.pop(number)
-
     @property
-    def is_late(self) -> bool:
+    def is_unresponsive(self) -> bool:
         """Whether the guardian was late and has not read since. Then no process waits for it."""
-        return time.monotonic() < self.page.ask_again_at
-
-    def _note_late(self) -> None:
-        self.page.ask_again_at = time.monotonic() + _LATE_SECONDS
-
-    def _connected(self, deadline: float) -> Channel:
-        if self._owner != os.getpid():
-            # This process was forked. The channel belongs to its parent.
-            self._channel, self._owner = None, os.getpid()
-            self._answers.clear()
-            self._given_up.clear()
-        if self._channel is None:
-            path = self._find()
-            try:
-                self._channel = Channel(
-                    endpoint.connect(path, max(deadline - time.monotonic(), 0.01))
-                )
-            except (BlockingIOError, TimeoutError) as error:
-                self._note_late()
-                raise TimeoutError("it takes no more connections") from error
-        return self._channel
+        return self._requests.is_unresponsive
 
     def _find(self) -> str:
         """Return the path of the guardian's socket, and start a guardian if there is none."""
@@ -364,7 +286,7 @@ class GuardianClient:
             error = endpoint.crash_reason(path)
             self._warn(
                 "treekill.remote: the guardian of this run"
-                f" {f'has ended {error}' if error else 'was gone'}. A new one was started;"
+                f" {f'has ended {error}' if error else 'had exited'}. A new one was started;"
                 " tasks that were in flight are not protected."
             )
         elif not self.announced:
@@ -374,12 +296,9 @@ class GuardianClient:
             )
         return found
 
-    def _drop(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-            self._answers.clear()
-            self._given_up.clear()
+    def renew_lock(self) -> None:
+        """Replace the lock in a fork, because another thread of the parent may have held it."""
+        self._requests.renew_lock()
 
     def _warn(self, text: str) -> None:
         """Warn once for each kind of warning, which its first words identify.
@@ -410,9 +329,8 @@ class _Announced:
 
 
 def _in_child() -> None:
-    """Replace the lock in each fork, because another thread of the parent may have held it."""
     if _Announced.client is not None:
-        _Announced.client._lock = threading.RLock()
+        _Announced.client.renew_lock()
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -37,15 +37,15 @@ _ROOM_PAUSE_SECONDS = 0.1
 
 
 class NotTheMainProcess(Exception):
-    """A worker or a stranger has sent a request that only the main process may send."""
+    """A process has sent a request that only the main process may send."""
 
 
 class ClientConnection:
     """The connection of one worker or of the main process."""
 
-    def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
+    def __init__(self, number: int, accepted: socket.socket, pid: int) -> None:
         self.number = number
-        self.socket = connection
+        self.socket = accepted
         self.pid = pid
         self.reader = FrameReader()
         #: Replies that are not sent yet, because the client has not read earlier ones.
@@ -104,91 +104,93 @@ class ClientConnections:
             self._listening = False
             self._loop.unwatch(self._listener.fileno())
 
-    def reply(self, client: ClientConnection, frame: JsonObject) -> bool:
+    def reply(self, connection: ClientConnection, frame: JsonObject) -> bool:
         """Send a reply. Return whether the client can still read it.
 
         What the kernel does not take is sent when the client has read. Nothing waits for a client
         that is frozen.
         """
-        if client.number not in self._connected or client.is_deaf:
+        if connection.number not in self._connected or connection.is_deaf:
             return False
-        client.unsent += encode(frame)
-        self._send(client)
-        return not client.is_deaf
+        connection.unsent += encode(frame)
+        self._send(connection)
+        return not connection.is_deaf
 
-    def _send(self, client: ClientConnection) -> None:
-        if client.number not in self._connected:
+    def _send(self, connection: ClientConnection) -> None:
+        if connection.number not in self._connected:
             return
         try:
-            while client.unsent:
-                sent = client.socket.send(client.unsent)
-                del client.unsent[:sent]
+            while connection.unsent:
+                sent = connection.socket.send(connection.unsent)
+                del connection.unsent[:sent]
         except BlockingIOError:
-            self._loop.when_writable(client.socket.fileno(), functools.partial(self._send, client))
+            self._loop.when_writable(
+                connection.socket.fileno(), functools.partial(self._send, connection)
+            )
         except OSError as error:
             if error.errno in _NO_ROOM_ERRORS:
-                self._loop.after(_ROOM_PAUSE_SECONDS, functools.partial(self._send, client))
+                self._loop.after(_ROOM_PAUSE_SECONDS, functools.partial(self._send, connection))
                 return
             # It has closed its end. Its last requests are read first, since its commands may have
             # returned.
-            client.is_deaf = True
-            client.unsent.clear()
-            self._loop.when_writable(client.socket.fileno(), None)
+            connection.is_deaf = True
+            connection.unsent.clear()
+            self._loop.when_writable(connection.socket.fileno(), None)
         else:
-            self._loop.when_writable(client.socket.fileno(), None)
+            self._loop.when_writable(connection.socket.fileno(), None)
 
     def _accept(self) -> None:
         try:
-            connection, dummy = self._listener.accept()
+            accepted, dummy = self._listener.accept()
         except OSError as error:
             if error.errno in _NO_ROOM_ERRORS:
                 # The connection stays in the queue, where it would wake this loop again and again.
                 self._pause_listening()
                 self._loop.after(_ROOM_PAUSE_SECONDS, self._listen_again)
             return  # Or the client closed its connection before it was served.
-        if not _leaves_room(connection.fileno()):
-            connection.close()
+        if not _leaves_room(accepted.fileno()):
+            accepted.close()
             return
         try:
-            pid = endpoint.check_peer(connection)
+            pid = endpoint.check_peer(accepted)
         except (endpoint.WrongPeer, OSError):
-            connection.close()
+            accepted.close()
             return
         self._last_number += 1
-        client = ClientConnection(self._last_number, connection, pid)
-        connection.setblocking(False)
-        self._connected[client.number] = client
-        self._loop.watch(connection.fileno(), lambda: self._read(client))
+        connection = ClientConnection(self._last_number, accepted, pid)
+        accepted.setblocking(False)
+        self._connected[connection.number] = connection
+        self._loop.watch(accepted.fileno(), lambda: self._read(connection))
 
     def _listen_again(self) -> None:
         if self._listener.fileno() >= 0:
             self.listen()
 
-    def _read(self, client: ClientConnection) -> None:
+    def _read(self, connection: ClientConnection) -> None:
         try:
-            chunk = client.socket.recv(262144)
+            chunk = connection.socket.recv(262144)
         except BlockingIOError:
             return
         except OSError:
             chunk = b""
         try:
             if not chunk:
-                self._hang_up(client)
+                self._hang_up(connection)
             else:
-                for frame in client.reader.feed(chunk):
-                    if client.number in self._connected:
-                        self._take(client, *read_request(frame))
+                for frame in connection.reader.feed(chunk):
+                    if connection.number in self._connected:
+                        self._take(connection, *read_request(frame))
         except (FrameError, LeaseTableError, NotTheMainProcess, UnicodeError):
             # It is garbage, a request that makes no sense here, or a name that is no Unicode. No
             # worker of this run sends such. Its leases are broken.
-            self._hang_up(client)
+            self._hang_up(connection)
 
-    def _hang_up(self, client: ClientConnection) -> None:
-        if self._connected.pop(client.number, None) is None:
+    def _hang_up(self, connection: ClientConnection) -> None:
+        if self._connected.pop(connection.number, None) is None:
             return
-        self._loop.unwatch(client.socket.fileno())
-        client.socket.close()
-        self._gone(client)
+        self._loop.unwatch(connection.socket.fileno())
+        connection.socket.close()
+        self._gone(connection)
 
 
 def _leaves_room(descriptor: int) -> bool:

@@ -55,7 +55,7 @@ _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
 @dataclasses.dataclass(frozen=True)
-class Standing:
+class FrozenWorker:
     """A worker that was sent SIGSTOP, and all processes that it had started."""
 
     worker: ProcessId
@@ -65,31 +65,29 @@ class Standing:
 
 
 def without_session(
-    standing: t.Mapping[str, Standing],
+    frozen: t.Mapping[str, FrozenWorker],
     table: ProcessTable,
     clock: t.Callable[[], float] = time.monotonic,
 ) -> set[str]:
     """Return the names of stopped workers whose clients can't have started anything."""
     # Mostly there are none, and then there is no wait.
-    likely = _silent(standing, table)
+    likely = _silent(frozen, table)
     if not likely:
         return set()
     deadline = clock() + _STOP_SECONDS
-    while not all(_stopped(standing[name], table) for name in likely) and clock() < deadline:
+    while not all(_stopped(frozen[name], table) for name in likely) and clock() < deadline:
         time.sleep(_PAUSE_SECONDS)
-    return _silent(
-        {name: standing[name] for name in likely if _stopped(standing[name], table)}, table
-    )
+    return _silent({name: frozen[name] for name in likely if _stopped(frozen[name], table)}, table)
 
 
-def _silent(standing: t.Mapping[str, Standing], table: ProcessTable) -> set[str]:
-    without_client = {name for name, one in standing.items() if one.program is None}
-    sockets = {name: _only_socket_of(one, table) for name, one in standing.items() if one.program}
+def _silent(frozen: t.Mapping[str, FrozenWorker], table: ProcessTable) -> set[str]:
+    without_client = {name for name, one in frozen.items() if one.program is None}
+    sockets = {name: _only_socket_of(one, table) for name, one in frozen.items() if one.program}
     silent = silent_connections() if any(sockets.values()) else frozenset[int]()
     return without_client | {name for name, inode in sockets.items() if inode in silent}
 
 
-def _stopped(one: Standing, table: ProcessTable) -> bool:
+def _stopped(one: FrozenWorker, table: ProcessTable) -> bool:
     """Whether the worker and its clients are stopped, and are still the signalled processes."""
     for process in (one.worker, *one.clients):
         now = table.process(process.pid)
@@ -98,7 +96,7 @@ def _stopped(one: Standing, table: ProcessTable) -> bool:
     return True
 
 
-def _only_socket_of(one: Standing, table: ProcessTable) -> int:
+def _only_socket_of(one: FrozenWorker, table: ProcessTable) -> int:
     """Return the inode of the only socket of the only client; 0 in any other case."""
     try:
         client = _client_of(one, table)
@@ -107,7 +105,7 @@ def _only_socket_of(one: Standing, table: ProcessTable) -> int:
         return 0  # It is gone, or may not be read.
 
 
-def _client_of(one: Standing, table: ProcessTable) -> int:
+def _client_of(one: FrozenWorker, table: ProcessTable) -> int:
     """Return the pid of the ssh client if the worker has started nothing else; otherwise 0."""
     below = descendants([one.worker.pid], table.children, lambda pid: pid == os.getpid())
     if not 1 <= len(below) <= 2 or set(below) != {client.pid for client in one.clients}:

@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AlwaysOutcome,
     KillProgress,
     LeaseResult,
     Outcome,
@@ -50,6 +51,8 @@ class RunReporter:
         self._recorder = recorder
         #: (host, connection) to the reason why its commands can't be guarded.
         self._unguarded: dict[tuple[str, str], str] = {}
+        #: What became of the `always` sections, as the main process reports it at its end.
+        self.always: tuple[AlwaysOutcome, ...] = ()
 
     def note_unguarded(self, host: str, connection: str, reason: str) -> bool:
         """Remember a connection that can't be guarded. Return whether it was not known before."""
@@ -57,12 +60,12 @@ class RunReporter:
         self._unguarded.setdefault((host, connection), reason)
         return not known
 
-    def progress(self, seconds: float, hurried: bool) -> KillProgress:
+    def progress(self, seconds: float, skips_grace: bool) -> KillProgress:
         """Return the state of all kill orders.
 
         Args:
             seconds: since the interruption.
-            hurried: whether the rest of the grace period is skipped.
+            skips_grace: whether the rest of the grace period is skipped.
         """
         unclosed = self._leases.unclosed
         grace = max((lease.terms.timeout for lease in unclosed), default=0.0)
@@ -70,14 +73,15 @@ class RunReporter:
             lease.host for lease, dummy in self._leases.closed
         }
         return KillProgress(
-            in_hand=self._dispatcher.in_hand,
+            untried=self._dispatcher.untried,
             grace=grace,
             left=max(grace - seconds, 0.0),
             hosts=len(hosts),
             # A host that is tried again later is not done.
             hosts_done=len(hosts - {lease.host for lease in unclosed}),
-            hurried=hurried,
+            skips_grace=skips_grace,
             after_kill=self._after.progress(),
+            finishing=self._dispatcher.finishing,
         )
 
     def report(self, cause: str) -> RunReport:
@@ -91,8 +95,9 @@ class RunReporter:
                 UnguardedConnection(*where, reason)
                 for where, reason in sorted(self._unguarded.items())
             ),
-            warnings=tuple(self._recorder.warnings),
+            warnings=(*self._recorder.warnings, *self._recorder.reminder),
             after_kill=self._after.report(),
+            always=self.always,
         )
 
     def result_of(self, name: str) -> ReportedLease | None:
@@ -100,12 +105,12 @@ class RunReporter:
         return next((result for result in self._results() if result.lease == name), None)
 
     def _results(self) -> tuple[ReportedLease, ...]:
-        open_orders = [(lease, self._without_result(lease)) for lease in self._leases.unclosed]
+        open_orders = [(lease, self.without_result(lease)) for lease in self._leases.unclosed]
         return tuple(
             _reported(lease, result) for lease, result in (*self._leases.closed, *open_orders)
         )
 
-    def _without_result(self, lease: Lease) -> LeaseResult:
+    def without_result(self, lease: Lease) -> LeaseResult:
         """Return the state of an order that has no result yet."""
         reason = self._dispatcher.waiting.get(lease.lease)
         return (

@@ -13,44 +13,51 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.target_hosts import (
-    after_hosts,
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.always_phase import (
+    AlwaysPhase,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import (
     ClientConnection,
     ClientConnections,
     NotTheMainProcess,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.interruption import (
+    Interruption,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import (
     LocalProcesses,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.reporter import RunReporter
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.results import Results
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.signal_pipe import (
+    SignalPipe,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
-    AfterKillRequest,
-    FirstWarning,
-    Heard,
+    AfterKillPlanNotice,
+    AlwaysRequest,
     LeaseAnswer,
-    LeaseBroken,
-    LeaseDetached,
-    LeaseDone,
+    LeaseBrokenNotice,
+    LeaseBrokenReceipt,
+    LeaseDetachedNotice,
+    LeaseDoneNotice,
     LeaseRequest,
+    LeaveAnswer,
     LeaveRequest,
-    Left,
-    MainProcess,
+    MainProcessNotice,
+    NewsAnswer,
+    NewsRequest,
     ReportRequest,
     Request,
-    Tried,
+    UnguardedAnswer,
     UnguardedRequest,
     answer_frame,
-    report_frame,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import Gate, RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
     LeaseResult,
     Outcome,
@@ -58,29 +65,18 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import (
     Dispatcher,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.pulses import Pulses
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.notify import notify_alone
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
-    Loop,
-    read_ready,
-)
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import (
-    RUN_SIGNALS,
-    RunPipes,
-)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch
-
-#: Sent to the main process once, when the local clients of an interrupted run are frozen.
-FROZEN = b"F"
 
 #: Seconds. The terminal sends Ctrl-C to a whole process group, and a wrapper in it often forwards
 #: the signal. A second Ctrl-C by hand comes later than this.
 _SAME_SIGNAL_SECONDS = 0.2
-
-
-#: Maximum number of polls. Each one serves all connections that have something to read.
-_MAX_POLLS = 10_000
 
 
 class Guardian:
@@ -102,25 +98,49 @@ class Guardian:
         self._page = RunPage() if page is None else page
         self._main: ProcessId | None = main
         self._path = path
-        self._wake = pipes.wake if pipes else None
         self._watches: list[ProcessWatch] = []
         self._loop = Loop()
         self._leases = LeaseTable()
-        self._dispatcher = Dispatcher(self._leases, self._loop, self._order_tried)
+        self._dispatcher = Dispatcher(
+            self._leases, self._loop, self._order_tried, self._send_progress
+        )
+        self._signals = SignalPipe(self._loop, pipes.signals if pipes else None, self._take_signal)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._send_progress)
         self._reporter = RunReporter(run, self._leases, self._dispatcher, self._after, recorder)
-        self._clients = ClientConnections(
-            self._loop, listener, self._take_request, self._client_gone
+        self._connections = ClientConnections(
+            self._loop, listener, self._take_request, self._connection_closed
         )
-        self._reporting: list[ClientConnection] = []
-        #: Workers that wait for the first try of their own lease's kill order, with the numbers of
-        #: their requests.
-        self._awaiting: dict[str, list[tuple[ClientConnection, int | None]]] = {}
-        self._cause = ""
+        self._always = AlwaysPhase(
+            self._page,
+            self._leases,
+            connections=self._connections,
+            local=self._local,
+            dispatcher=self._dispatcher,
+            reporter=self._reporter,
+        )
+        self._interruption = Interruption(
+            self._loop,
+            self._page,
+            self._leases,
+            always=self._always,
+            connections=self._connections,
+            local=self._local,
+            dispatcher=self._dispatcher,
+            recorder=recorder,
+        )
+        self._results = Results(
+            self._leases,
+            self._connections,
+            self._interruption,
+            dispatcher=self._dispatcher,
+            after=self._after,
+            reporter=self._reporter,
+            recorder=recorder,
+            always=self._always,
+        )
+        self._pulses = Pulses(self._loop, main, self._page)
         self._signalled_at = 0.0
-        self._interrupted_at = 0.0
-        self._skips_grace = False
         self._over = False
         #: The name of the program that started the run, if it is gone.
         self._launcher_exit = ""
@@ -132,15 +152,16 @@ class Guardian:
         prepare()
         self._recorder.serve(self._loop)
         self._page.guardian_reads()
-        if self._page.gate_closed:
+        if self._page.gate is not Gate.OPEN:
             # The run was interrupted, and the guardian that interrupted it was killed.
             self._leases.close_gate()
+        if self._page.gate is Gate.ALWAYS:
+            self._interruption.cause = signal.Signals(self._page.always_after).name
+            self._always.take_over()
         if self._main is not None:
             self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
-        self._clients.listen()
-        if self._wake is not None:
-            os.set_blocking(self._wake, False)
-            self._loop.watch(self._wake, self._read_signals)
+        self._connections.listen()
+        self._signals.listen()
         self._loop.run_while(
             lambda: (
                 self._main is not None
@@ -149,24 +170,19 @@ class Guardian:
                 or self._after.busy
             )
         )
-        self._recorder.record_report(self._reporter.report(self._cause), complete=True)
+        self._recorder.record_report(self._reporter.report(self._interruption.cause), complete=True)
         self._recorder.over(self._loop)
+        command = self._recorder.records.options.notify_command
+        if command and self._interruption.cause and not self._results.is_reported:
+            notify_alone(command, self._reporter.report(self._interruption.cause))
         if not self._left:
             endpoint.remove(self._path)
 
     # The main process, and the program that started it.
 
-    def _catch_up(self) -> None:
-        """Read all that was sent before this moment.
-
-        A guardian that was late must not take the end of a run for its interruption.
-        """
-        for dummy in range(_MAX_POLLS):
-            if not self._loop.poll():
-                break
-
     def _main_gone(self) -> None:
-        self._catch_up()
+        # A guardian that was late must not take the end of a run for its interruption.
+        self._loop.catch_up()
         if self._main is None:
             return
         gone, self._main = self._main.pid, None
@@ -174,102 +190,112 @@ class Guardian:
         if not self._over and not (self._page.run_ended and self._only_detached):
             self._interrupt("the main process is gone")
         self._local.end_orphans(
-            client.pid for client in self._clients if client.is_worker and client.pid != gone
+            connection.pid
+            for connection in self._connections
+            if connection.is_worker and connection.pid != gone
         )
 
-    def _front_gone(self, name: str) -> None:
-        self._catch_up()
+    def _launcher_gone(self, name: str) -> None:
+        self._loop.catch_up()
         self._launcher_exit = f"{name} is gone"
         # For a run that is interrupted already, one more signal would be a second Ctrl-C.
-        if self._main is not None and not self._over and not self._cause:
+        if self._main is not None and not self._over and not self._interruption.cause:
             self._local.terminate(self._main)
 
     # Connections.
 
-    def _client_gone(self, client: ClientConnection) -> None:
-        if client in self._reporting:
-            self._reporting.remove(client)
-        if client.is_main:
-            self._step_back()
-        for lease in self._leases.holder_gone(client.number):
-            self._give_order(lease)
-
-    def _step_back(self) -> None:
-        """Leave the signals to another guardian: the main process has closed its connection.
-
-        It is gone, or it has found another guardian, which must read all further signals.
-        """
-        if self._wake is not None:
-            self._loop.unwatch(self._wake)
-            self._wake = None
+    def _connection_closed(self, connection: ClientConnection) -> None:
+        self._results.forget(connection)
+        if connection.is_main:
+            self._signals.leave()
+        for lease in self._leases.holder_gone(connection.number):
+            self._interruption.give_order(lease)
 
     # Messages.
 
-    def _take_request(self, client: ClientConnection, request: Request, number: int | None) -> None:
+    def _take_request(
+        self, connection: ClientConnection, request: Request, number: int | None
+    ) -> None:
         self._page.guardian_reads()
         match request:
             case LeaseRequest():
-                self._op_lease(client, request, number)
-            case LeaseDone():
-                self._op_done(client, request.lease)
-            case LeaseDetached():
-                self._op_detach(client, request.lease)
-            case LeaseBroken():
-                self._op_broken(client, request, number)
+                self._op_lease(connection, request, number)
+            case LeaseDoneNotice():
+                self._op_done(connection, request.lease)
+            case LeaseDetachedNotice():
+                self._op_detach(connection, request.lease)
+            case LeaseBrokenNotice():
+                self._op_broken(connection, request, number)
             case UnguardedRequest():
-                self._op_unguarded(client, request, number)
+                self._op_unguarded(connection, request, number)
+            case NewsRequest():
+                self._answer(connection, NewsAnswer(self._pulses.take_unreported()), number)
             case _:
-                self._take_from_main(client, request)
+                self._take_from_main(connection, request, number)
 
-    def _take_from_main(self, client: ClientConnection, request: Request) -> None:
+    def _take_from_main(
+        self, connection: ClientConnection, request: Request, number: int | None
+    ) -> None:
         """Carry out a request that only the main process may send, because it ends a run.
 
         On a system that gives no pids (0), any process of this user may.
         """
-        if self._main is None or client.pid not in (0, self._main.pid):
-            raise NotTheMainProcess(f"process {client.pid} is not the main process")
+        if self._main is None or connection.pid not in (0, self._main.pid):
+            raise NotTheMainProcess(f"process {connection.pid} is not the main process")
         match request:
-            case MainProcess():
-                self._op_main(client, request)
-            case AfterKillRequest():
+            case MainProcessNotice():
+                self._op_main(connection, request)
+            case AfterKillPlanNotice():
                 self._after.intend(request.after_kill)
+            case AlwaysRequest():
+                self._always.ask(connection, number)
             case ReportRequest():
-                self._op_report(client, request.wait)
+                self._reporter.always = request.always
+                self._op_report(connection, request.wait)
             case LeaveRequest():
-                self._op_leave(client)
+                self._op_leave(connection)
 
-    def _answer(self, client: ClientConnection, answer: JsonRecord, number: int | None) -> bool:
+    def _answer(self, connection: ClientConnection, answer: JsonRecord, number: int | None) -> bool:
         """Answer one of several requests. The worker skips answers for which it no longer waits."""
-        return self._clients.reply(client, answer_frame(answer, number))
+        return self._connections.reply(connection, answer_frame(answer, number))
 
     # Workers.
 
     def _op_lease(
-        self, client: ClientConnection, request: LeaseRequest, number: int | None
+        self, connection: ClientConnection, request: LeaseRequest, number: int | None
     ) -> None:
         if self._is_too_late(request):
-            self._answer(client, LeaseAnswer(granted=False, late=True, why=self._cause), number)
+            self._answer(
+                connection,
+                LeaseAnswer(granted=False, late=True, why=self._interruption.cause),
+                number,
+            )
             return
         lease = Lease(
             request.lease,
-            client.number,
+            connection.number,
             request.host,
             request.task,
             request.terms,
             request.order,
             request.reach,
-            worker=client.pid,
+            worker=connection.pid,
             answered=False,
+            always=request.always,
         )
-        client.is_worker = True
+        connection.is_worker = True
         if lease.terms.polls:
-            client.polls = (lease.host, lease.terms.polls.partition(".")[0])
+            connection.polls = (lease.host, lease.terms.polls.partition(".")[0])
         granted = self._leases.grant(lease)
         lease.answered = self._answer(
-            client, LeaseAnswer(granted=granted, late=False, why=self._cause), number
+            connection,
+            LeaseAnswer(granted=granted, late=False, why=self._interruption.cause),
+            number,
         )
         if granted and lease.answered:
             self._recorder.opened(lease)
+            if lease.terms.pulse:
+                self._pulses.hold(lease)
 
     def _is_too_late(self, request: LeaseRequest) -> bool:
         """Whether the worker no longer waits.
@@ -278,17 +304,18 @@ class Guardian:
         """
         return request.deadline is not None and self._loop.clock() >= request.deadline
 
-    def _op_done(self, client: ClientConnection, name: str) -> None:
-        if self._leases.done(name, client.number):
-            self._local.thaw(name)
+    def _op_done(self, connection: ClientConnection, name: str) -> None:
+        if self._leases.done(name, connection.number):
+            self._local.resume(name)
             self._recorder.done(name)
+            self._pulses.release_done(name)
         elif not self._leases.knows(name):
             # An earlier guardian granted the lease, and was lost. The lease would stay open in the
             # journal, and a sweep would end what the command left on purpose.
             self._recorder.done(name)
 
-    def _op_detach(self, client: ClientConnection, name: str) -> None:
-        lease = self._leases.mark_detached(name, client.number)
+    def _op_detach(self, connection: ClientConnection, name: str) -> None:
+        lease = self._leases.mark_detached(name, connection.number)
         if lease is not None or not self._leases.knows(name):
             self._recorder.detached(name)
         if lease is not None and not lease.terms.end_async:
@@ -296,74 +323,80 @@ class Guardian:
             self._recorder.done(name)
 
     def _op_broken(
-        self, client: ClientConnection, request: LeaseBroken, number: int | None
+        self, connection: ClientConnection, request: LeaseBrokenNotice, number: int | None
     ) -> None:
-        lease = self._leases.broken(request.lease, client.number)
-        if not self._cause and not request.lost:
+        lease = self._leases.broken(request.lease, connection.number)
+        if not self._interruption.cause and not request.lost:
             # The worker gave it up and continues: the task's timeout.
             self._after.exempt(request.lease)
         if request.wait:
-            self._answer(client, Heard(), number)
-            self._awaiting.setdefault(request.lease, []).append((client, number))
+            self._answer(connection, LeaseBrokenReceipt(), number)
+            self._results.await_try(request.lease, connection, number)
         if lease is not None and request.lost and lease.terms.keep:
             self._leases.close(
                 lease.lease,
                 LeaseResult(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"),
             )
-            self._write_down()
+            self._results.write_down()
         elif lease is not None:
-            self._give_order(lease)
-        if not self._dispatcher.in_hand_for(request.lease):
-            self._answer_awaiting(request.lease)
-
-    def _answer_awaiting(self, name: str) -> None:
-        for client, number in self._awaiting.pop(name, []):
-            self._answer(
-                client,
-                Tried(self._reporter.result_of(name)),
-                number,
-            )
+            self._interruption.give_order(lease)
+        if not self._dispatcher.is_untried(request.lease):
+            self._results.answer_awaiting(request.lease)
 
     def _op_unguarded(
-        self, client: ClientConnection, request: UnguardedRequest, number: int | None
+        self, connection: ClientConnection, request: UnguardedRequest, number: int | None
     ) -> None:
         first = self._reporter.note_unguarded(request.host, request.connection, request.reason)
-        self._answer(client, FirstWarning(first), number)
+        self._answer(connection, UnguardedAnswer(first), number)
 
     # The main process.
 
-    def _op_main(self, client: ClientConnection, request: MainProcess) -> None:
-        client.is_main = True
+    def _op_main(self, connection: ClientConnection, request: MainProcessNotice) -> None:
+        connection.is_main = True
         self._after.intend(request.after_kill)
-        front = request.front
-        if front is not None:
-            name = front.name
+        launcher = request.launcher
+        if launcher is not None:
+            name = launcher.name
             self._watches.append(
                 ProcessWatch(
-                    self._loop, ProcessId(front.pid, front.start), lambda: self._front_gone(name)
+                    self._loop,
+                    ProcessId(launcher.pid, launcher.start),
+                    lambda: self._launcher_gone(name),
                 )
             )
 
-    def _op_report(self, client: ClientConnection, wait: bool) -> None:
+    def _op_report(self, connection: ClientConnection, wait: bool) -> None:
         # Other connections may hold what workers sent before the run ended.
-        self._catch_up()
+        self._loop.catch_up()
         if not self._only_detached:
             self._interrupt("the run ended with tasks in flight")
+        self._always.end()
+        if not self._interruption.cause:
+            # Before the main process may end, and the whole controller with it.
+            self._pulses.release(*self._pulses.held)
         # From here on the end of the main process is an ordinary one, and does not end asynchronous
         # jobs that the run left.
         self._over = True
+        if self._reporter.always:
+            self._results.write_down()
+            self._results.begin_after(self._run)
+        self._pulses.when_released(lambda: self._send_report(connection, wait))
+
+    def _send_report(self, connection: ClientConnection, wait: bool) -> None:
+        self._recorder.warnings += self._pulses.take_unreported()
+        if self._page.sweeps:
+            self._recorder.remind_of_nothing()
         if wait:
-            self._reporting.append(client)
-            self._send_progress()
+            self._results.await_report(connection)
         else:
-            self._clients.reply(client, report_frame(self._reporter.report(self._cause)))
+            self._results.send_report(connection)
 
     @property
     def _only_detached(self) -> bool:
         """Whether no task is in flight. Jobs that the run has left may be running."""
         return all(lease.detached for lease in self._leases.opened)
 
-    def _op_leave(self, client: ClientConnection) -> None:
+    def _op_leave(self, connection: ClientConnection) -> None:
         """Let the main process continue with another run, as ansible-console does.
 
         This guardian does the rest of its work without it.
@@ -372,177 +405,61 @@ class Guardian:
         self._main = None
         for watch in self._watches:
             watch.stop()
-        self._clients.close()
+        self._connections.close()
         # Before the answer: the guardian of the next run uses this path too.
         endpoint.remove(self._path)
-        self._clients.reply(client, Left().to_message())
+        self._connections.reply(connection, LeaveAnswer().to_message())
 
     # The interruption.
 
-    def _read_signals(self) -> None:
-        for number in self._signals_read():
-            now = self._loop.clock()
-            if self._over and not self._cause and not self._skips_grace:
-                # The run has ended by itself, and its main process waits for the rest.
+    def _take_signal(self, number: int) -> None:
+        interruption, now = self._interruption, self._loop.clock()
+        if self._over and not interruption.cause and not interruption.skips_grace:
+            # The run has ended by itself, and its main process waits for the rest.
+            self._skip_grace()
+        elif not interruption.cause:
+            self._signalled_at = now
+            self._interrupt(self._launcher_exit or signal.Signals(number).name, number)
+        elif self._after.busy:
+            self._after.interrupt()
+        elif now - self._signalled_at <= _SAME_SIGNAL_SECONDS:
+            return
+        elif self._always.is_open:
+            # The tasks of `always` sections have a grace of their own.
+            self._signalled_at = now
+            self._interrupt(signal.Signals(number).name, number)
+        else:
+            self._always.end()
+            if not interruption.skips_grace:
                 self._skip_grace()
-            elif not self._cause:
-                self._signalled_at = now
-                self._interrupt(self._launcher_exit or signal.Signals(number).name, number)
-            elif self._after.busy:
-                self._after.interrupt()
-            elif now - self._signalled_at > _SAME_SIGNAL_SECONDS and not self._skips_grace:
-                self._skip_grace()
-
-    def _signals_read(self) -> list[int]:
-        """Return the signals that interrupt a run. A program may write others to this pipe."""
-        numbers = read_ready(t.cast(int, self._wake))
-        if numbers is None:
-            self._step_back()
-        return [number for number in numbers or b"" if number in RUN_SIGNALS]
 
     def _skip_grace(self) -> None:
-        self._skips_grace = True
-        self._dispatcher.skip_grace()
-        self._send_progress()
+        self._interruption.skip_grace()
+        self._results.send_progress()
 
     def _interrupt(self, cause: str, number: int = 0) -> None:
-        """Close the gate, freeze the local clients, and give every kill order.
-
-        docs/how_it_kills.md gives the reason for this order.
-        """
-        if self._cause:
+        if self._interruption.cause and not self._always.is_on:
             return
-        self._cause, self._interrupted_at = cause, self._loop.clock()
-        self._leases.close_gate()
-        self._page.close_gate()
-        self._local.freeze(self._leases.opened)
-        if number:
-            # Before the main process continues. It ends its workers, and then nothing leads to what
-            # they have started.
-            self._local.signal_idle(
-                number,
-                {
-                    lease.worker
-                    for lease in (*self._leases.opened, *self._leases.unclosed)
-                    if not lease.detached
-                },
-            )
-        # By now everything that was sent during the freeze is here: a frozen worker sends nothing
-        # more.
-        self._loop.poll()
-        self._report_frozen()
-        broken = self._break_all()
-        for lease in broken:
-            if lease.terms.cut:
-                # The fastest order there is: the supervisor gets it a round trip later. The kill
-                # order follows, to check on it and to fetch the report.
-                self._local.cut(lease)
-        for lease in broken:
-            self._give_order(lease)
-        self._recorder.interrupted(cause)
-        self._write_down()
-        self._begin_after()
-
-    def _break_all(self) -> list[Lease]:
-        """Break every open lease, and return those that need an order.
-
-        Under the others nothing can have begun.
-        """
-        not_begun = self._local.not_begun(self._leases.opened, self._page.may_have_begun)
-        broken = self._leases.break_all()
-        for lease in broken:
-            if lease.lease in not_begun:
-                self._close_here(
-                    lease, LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent")
-                )
-        return [lease for lease in broken if lease.lease not in not_begun]
-
-    def _begin_after(self) -> None:
-        """Start the run after the kill, once, when every host has been tried."""
-        if self._cause and self._dispatcher.in_hand == 0 and self._after.wanted:
-            self._after.begin(
-                self._run, self._cause, after_hosts(self._leases, self._after.exempted)
-            )
-
-    def _write_down(self) -> None:
-        """Record the results of the orders, and write the report when each order has been tried."""
-        self._recorder.closed(self._leases.closed)
-        if not self._dispatcher.in_hand:
-            self._recorder.record_report(
-                self._reporter.report(self._cause),
-                complete=bool(self._cause) and not self._leases.unclosed,
-            )
-
-    def _report_frozen(self) -> None:
-        for client in self._clients:
-            if client.is_main:
-                try:
-                    client.socket.send(FROZEN)
-                except OSError:
-                    pass  # It is gone, or does not read. It waits for this only for a moment.
-
-    def _give_order(self, lease: Lease) -> None:
-        if lease.terms.transfer:
-            self._close_here(lease, LeaseResult(Outcome.BROKEN_OFF, "a file transfer"))
-            return
-        polled = self._is_polled(lease)
-        if polled:
-            # The journal lists it as done since it was detached.
-            self._recorder.opened(lease)
-        if lease.detached and not lease.terms.end_async and not polled:
-            self._leases.close(
-                lease.lease,
-                LeaseResult(
-                    Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"
-                ),
-            )
-        else:
-            self._dispatcher.give_order(lease)
-
-    def _close_here(self, lease: Lease, result: LeaseResult) -> None:
-        """Close a lease without an order: it is enough to end its client."""
-        self._local.end_clients_of(lease)
-        self._leases.close(lease.lease, result)
-
-    def _is_polled(self, lease: Lease) -> bool:
-        """Whether a task of this run waits for this detached job at this moment.
-
-        Then the job is in flight as that task is.
-        """
-        job = (lease.host, lease.terms.job)
-        return (
-            lease.detached
-            and lease.terms.job != ""
-            and any(client.polls == job for client in self._clients)
-        )
+        self._interruption.begin(cause, number)
+        self._release_pulses()
+        self._results.write_down()
+        self._results.begin_after(self._run)
 
     def _order_tried(self, lease: Lease) -> None:
+        self._release_pulses()
         self._local.end_clients_of(lease)
-        self._answer_awaiting(lease.lease)
-        self._write_down()
-        self._begin_after()
-        self._send_progress()
+        self._results.answer_awaiting(lease.lease)
+        self._results.write_down()
+        self._results.begin_after(self._run)
+        self._always.open_if_tried()
+        self._results.note_tried()
+
+    def _release_pulses(self) -> None:
+        """Keep no pulse for closed leases. If its order has failed, the host ends the job."""
+        for lease, result in self._leases.closed:
+            self._pulses.release(
+                lease.lease, stays=result.outcome not in (Outcome.FAILED, Outcome.UNREACHABLE)
+            )
 
     def _send_progress(self) -> None:
-        if not self._reporting:
-            return
-        if self._is_tried:
-            # Main ends when it gets the report. Before that the report is written for others, and
-            # main can still print what could not be written.
-            self._recorder.when_written(self._send_report)
-            return
-        seconds = self._loop.clock() - self._interrupted_at
-        progress = self._reporter.progress(seconds, self._skips_grace)
-        for client in list(self._reporting):
-            self._clients.reply(client, report_frame(progress))
-
-    @property
-    def _is_tried(self) -> bool:
-        return self._dispatcher.in_hand == 0 and not self._after.busy
-
-    def _send_report(self) -> None:
-        if not self._is_tried:
-            return
-        reporting, self._reporting = self._reporting, []
-        for client in reporting:
-            self._clients.reply(client, report_frame(self._reporter.report(self._cause)))
+        self._results.send_progress()

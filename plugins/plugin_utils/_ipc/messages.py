@@ -25,6 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record i
     is_plain,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AlwaysOutcome,
     KillProgress,
     ReportedLease,
     RunReport,
@@ -68,6 +69,14 @@ class LeaseTerms(JsonRecord):
     #: The path of the ssh client whose start is the moment of sending. Empty: the path is not
     #: known. None: no client shows that moment.
     client: str | None = None
+    #: The time for which a transaction is left to finish; 0 if none is.
+    finish_timeout: float = 0.0
+    #: Whether its host has to see by a pulse that the run goes on.
+    pulse: bool = False
+    #: Whether the command starts an asynchronous job, with or without poll 0.
+    starts_job: bool = False
+    #: What its connection connects to, see `address_of`. Empty: not known.
+    address: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +104,7 @@ class KillOrderTerms(JsonRecord):
 class Request(JsonRecord):
     """Base of all requests to the guardian."""
 
-    #: The name of the operation. It stands beside the fields in the message.
+    #: The name of the operation. It is beside the fields in the message.
     op: t.ClassVar[str]
 
 
@@ -110,13 +119,15 @@ class LeaseRequest(Request):
     lease: str
     host: str
     task: str
-    #: `KillOrderTerms` as JSON text, with secrets in it. The guardian forwards it unread.
+    #: `KillOrderTerms` as JSON text, with secrets in it. The guardian reads it for a pulse alone.
     order: str = dataclasses.field(repr=False)
     #: `ConnectionSpec` as JSON text, with secrets in it. The guardian forwards it unread.
     reach: str = dataclasses.field(repr=False)
     terms: LeaseTerms
     #: Time on the monotonic clock. After it the worker has sent its command without a lease.
     deadline: float | None = None
+    #: Whether the task belongs to an `always` section that runs after an interruption.
+    always: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +142,7 @@ class LeaseAnswer(JsonRecord):
 
 
 @dataclasses.dataclass(frozen=True)
-class LeaseDone(Request):
+class LeaseDoneNotice(Request):
     """The command has returned. No answer."""
 
     op = "done"
@@ -139,7 +150,7 @@ class LeaseDone(Request):
 
 
 @dataclasses.dataclass(frozen=True)
-class LeaseDetached(Request):
+class LeaseDetachedNotice(Request):
     """The command has returned, and has left a job that keeps running. No answer."""
 
     op = "detach"
@@ -147,11 +158,11 @@ class LeaseDetached(Request):
 
 
 @dataclasses.dataclass(frozen=True)
-class LeaseBroken(Request):
+class LeaseBrokenNotice(Request):
     """The command has not returned.
 
-    If the worker waits, it gets two answers: `Heard`, and `Tried` when the kill order has been
-    tried.
+    If the worker waits, it gets two answers: `LeaseBrokenReceipt`, and then
+    `LeaseBrokenResult` when the kill order has been tried.
     """
 
     op = "broken"
@@ -162,14 +173,14 @@ class LeaseBroken(Request):
 
 
 @dataclasses.dataclass(frozen=True)
-class Heard(JsonRecord):
+class LeaseBrokenReceipt(JsonRecord):
     """The guardian has read that a lease is broken."""
 
     heard: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
-class Tried(JsonRecord):
+class LeaseBrokenResult(JsonRecord):
     """A kill order has been tried."""
 
     #: None if the guardian does not know the lease.
@@ -178,23 +189,37 @@ class Tried(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class UnguardedRequest(UnguardedConnection, Request):
-    """The commands of a connection can't be guarded. Answer: `FirstWarning`."""
+    """The commands of a connection can't be guarded. Answer: `UnguardedAnswer`."""
 
     op = "unguarded"
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstWarning(JsonRecord):
+class UnguardedAnswer(JsonRecord):
     """Whether the user has not been warned of a connection before."""
 
     first: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class NewsRequest(Request):
+    """A request for warnings that the user has to read now. Answer: `NewsAnswer`."""
+
+    op = "news"
+
+
+@dataclasses.dataclass(frozen=True)
+class NewsAnswer(JsonRecord):
+    """Warnings that no other process has printed."""
+
+    warnings: tuple[str, ...]
 
 
 # The main process.
 
 
 @dataclasses.dataclass(frozen=True)
-class FrontProgram(JsonRecord):
+class Launcher(JsonRecord):
     """The program that has started the run. Its end is the end of the run."""
 
     name: str
@@ -228,23 +253,54 @@ class AfterKillPlan(JsonRecord):
 
 
 @dataclasses.dataclass(frozen=True)
-class MainProcess(Request):
+class MainProcessNotice(Request):
     """This connection belongs to the main process. There is no answer.
 
     It gets one byte when the run is interrupted and its clients are frozen.
     """
 
     op = "main"
-    front: FrontProgram | None = None
+    launcher: Launcher | None = None
     after_kill: AfterKillPlan | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class AfterKillRequest(Request):
+class AfterKillPlanNotice(Request):
     """The plan of the run after the kill, or None to run nothing. No answer."""
 
     op = "after"
     after_kill: AfterKillPlan | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class AlwaysRequest(Request):
+    """The interrupted run is ready for its `always` sections. Answer: `AlwaysAnswer`.
+
+    The guardian answers when each tree that was in flight is gone, or its first kill order has
+    failed.
+    """
+
+    op = "always"
+
+
+@dataclasses.dataclass(frozen=True)
+class UnconfirmedTree(JsonRecord):
+    """A tree that was in flight, and may be alive."""
+
+    #: The pid of the worker that has started it.
+    worker: int
+    #: The host of its processes; empty for processes that the worker has started on the controller.
+    host: str
+    #: In words for the user.
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AlwaysAnswer(JsonRecord):
+    """Whether tasks of `always` sections may start."""
+
+    granted: bool
+    unconfirmed: tuple[UnconfirmedTree, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,17 +312,19 @@ class ReportRequest(Request):
 
     op = "report"
     wait: bool
+    #: What became of the `always` sections of each host that was in a block with one.
+    always: tuple[AlwaysOutcome, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class LeaveRequest(Request):
-    """The main process continues without this guardian. Answer: `Left`."""
+    """The main process continues without this guardian. Answer: `LeaveAnswer`."""
 
     op = "leave"
 
 
 @dataclasses.dataclass(frozen=True)
-class Left(JsonRecord):
+class LeaveAnswer(JsonRecord):
     """The place of the socket is free for another guardian."""
 
     left: bool = True
@@ -277,8 +335,9 @@ class Left(JsonRecord):
 _REQUESTS: dict[object, type[Request]] = {
     kind.op: kind
     for kind in (
-        *(LeaseRequest, LeaseDone, LeaseDetached, LeaseBroken, UnguardedRequest),
-        *(MainProcess, AfterKillRequest, ReportRequest, LeaveRequest),
+        *(LeaseRequest, LeaseDoneNotice, LeaseDetachedNotice, LeaseBrokenNotice),
+        *(UnguardedRequest, NewsRequest),
+        *(MainProcessNotice, AfterKillPlanNotice, AlwaysRequest, ReportRequest, LeaveRequest),
     )
 }
 

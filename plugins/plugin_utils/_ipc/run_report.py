@@ -80,19 +80,32 @@ class AfterKillProgress(JsonRecord):
 
 
 @dataclasses.dataclass(frozen=True)
+class FinishingTransaction(JsonRecord):
+    """A transaction that is left to finish."""
+
+    host: str
+    #: The name of its last process, C(dpkg) for example.
+    program: str
+    #: The time since the kill order was given.
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class KillProgress(JsonRecord):
     """The state of all kill orders."""
 
     #: Orders whose first try has not ended.
-    in_hand: int
+    untried: int
     grace: float
     #: The rest of the grace period.
     left: float
     hosts: int
     hosts_done: int
     #: Whether the rest of the grace period is skipped.
-    hurried: bool
+    skips_grace: bool
     after_kill: AfterKillProgress | None
+    #: Transactions that were seen on hosts whose orders are in hand.
+    finishing: tuple[FinishingTransaction, ...] = ()
 
 
 class AfterKillState(enum.Enum):
@@ -108,7 +121,7 @@ class AfterKillState(enum.Enum):
 
 
 class HostEnding(enum.Enum):
-    """How the run after the kill ended on a host."""
+    """The end of the run after the kill on a host."""
 
     OK = "ok"
     FAILED = "failed"
@@ -137,6 +150,27 @@ class AfterKillReport(JsonRecord):
     output: tuple[str, ...] = ()
 
 
+class AlwaysState(enum.Enum):
+    """The outcome of the `always` sections that a host had to run. The texts are in reports."""
+
+    RAN = "ran"
+    #: A task of them failed.
+    FAILED = "failed"
+    #: They began, and did not run to their end: a further interruption, or a meta task.
+    INTERRUPTED = "interrupted"
+    NOT_RUN = "did not run"
+
+
+@dataclasses.dataclass(frozen=True)
+class AlwaysOutcome(JsonRecord):
+    """The outcome of the `always` sections of one host after an interruption."""
+
+    host: str
+    state: AlwaysState
+    #: In words for the user; empty if they ran.
+    reason: str = ""
+
+
 @dataclasses.dataclass(frozen=True)
 class RunReport(JsonRecord):
     """The report of a run.
@@ -152,6 +186,8 @@ class RunReport(JsonRecord):
     guardian: int
     results: tuple[ReportedLease, ...]
     unguarded: tuple[UnguardedConnection, ...] = ()
-    #: What could not be written to journal and report.
+    #: What could not be written to journal and report, and that a sweep is due.
     warnings: tuple[str, ...] = ()
     after_kill: AfterKillReport | None = None
+    #: Empty without the option run_always, and if no host was in a block with `always`.
+    always: tuple[AlwaysOutcome, ...] = ()

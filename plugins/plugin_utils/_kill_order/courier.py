@@ -12,10 +12,13 @@ that hangs in one can't be ended.
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
 import os
 import resource
 import signal
+import time
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
@@ -25,8 +28,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     LeaseResult,
     Outcome,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off_report import (
+    with_elsewhere,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
     KillOrder,
+    PassMode,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
@@ -44,10 +51,17 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 #: that Ansible gives OpenSSH is 10.
 ATTEMPT_TIMEOUT = 30.0
 
+#: Seconds that a courier gets each time that there is a reason for its delay.
+_MORE_TIME_SECONDS = 5.0
+
 #: Bytes that a courier may use beyond the memory of the guardian. A connection plugin keeps all
 #: output of a host. A hostile host may send more than the controller has memory for. The longest
 #: report takes a third of this.
 _MEMORY_BYTES = 512 * 1024 * 1024
+
+
+#: Descriptors that stay free when a courier is forked.
+_SPARE_DESCRIPTORS = 8
 
 
 class Courier:
@@ -58,26 +72,47 @@ class Courier:
         lease: Lease,
         loop: Loop,
         on_end: t.Callable[[Courier, LeaseResult], None],
-        at_once: bool = False,
+        mode: PassMode = PassMode.END,
+        has_reason: t.Callable[[], bool] = lambda: False,
+        since: float | None = None,
     ) -> None:
+        """Send the courier.
+
+        Args:
+            lease: to be ended.
+            loop: of the guardian.
+            on_end: gets the result.
+            mode: of the kill pass.
+            has_reason: whether there is a reason why the host has not answered in time. Then the
+                courier gets more time.
+            since: when the first courier of this try was sent, on the loop's clock; now if None.
+        """
         self.lease = lease
+        self.mode = mode
+        self._has_reason = has_reason
         self._loop = loop
         self._on_end = on_end
         self.began = loop.clock()
+        kill_began = time.monotonic() - (0.0 if since is None else self.began - since)
         self._answer = bytearray()
         self._pipe, write_end = os.pipe()
         try:
+            _leave_room(write_end)
             self._pid = os.fork()
         except OSError:
             os.close(self._pipe)
             os.close(write_end)
             raise
         if self._pid == 0:
-            _be_courier(lease, write_end, at_once)
+            try:
+                _be_courier(lease, write_end, mode, kill_began)
+            finally:
+                # No second guardian comes of it, and the parent's clean-up is not run.
+                os._exit(0)
         os.close(write_end)
         os.set_blocking(self._pipe, False)
-        limit = ATTEMPT_TIMEOUT + (0.0 if at_once else lease.terms.timeout)
-        self._limit = loop.after(limit, lambda: self._give_up(limit))
+        limit = ATTEMPT_TIMEOUT + (lease.terms.timeout if mode is PassMode.END else 0.0)
+        self._limit = loop.after(limit, self._give_up)
         loop.watch(self._pipe, self._read)
 
     def _read(self) -> None:
@@ -98,7 +133,16 @@ class Courier:
                 "the process that carried the kill order ended without an answer",
             )
 
-    def _give_up(self, limit: float) -> None:
+    def abandon(self) -> None:
+        """End the courier without a result. What it has started on the host goes on there."""
+        self._on_end = lambda courier, result: None
+        self._finish(LeaseResult(Outcome.UNREACHABLE, "not waited for"))
+
+    def _give_up(self) -> None:
+        if self._has_reason():
+            self._limit = self._loop.after(_MORE_TIME_SECONDS, self._give_up)
+            return
+        limit = self._loop.clock() - self.began
         table = LocalTable()
         passwords = shared_passwords(
             table, descendants([self._pid], table.children, lambda pid: False)
@@ -123,25 +167,31 @@ class Courier:
         self._on_end(self, result)
 
 
-def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
-    """Carry out the order in the forked child, answer through the pipe, and end.
+def _leave_room(descriptor: int) -> None:
+    """Raise an OSError if too few descriptors above this one are free.
 
-    The parent's clean-up is not run.
+    A courier has all of the guardian's open when it begins, and the guardian has to read processes.
     """
-    try:
-        # Above all the guardian's sockets are closed: a courier that holds them would hide the end
-        # of a guardian.
-        leave_parent(signal.SIG_DFL, write_end)
-        _bound_memory()
-        answer = json.dumps(_carry_out(lease, at_once).to_message()).encode()
-        while answer:
-            written = os.write(write_end, answer)
-            answer = answer[written:]
-    finally:
-        os._exit(0)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and descriptor >= limit - _SPARE_DESCRIPTORS:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-def _bound_memory() -> None:
+def _be_courier(lease: Lease, write_end: int, mode: PassMode, kill_began: float) -> None:
+    """Carry out the order in the forked child, and answer through the pipe."""
+    # Above all the guardian's sockets are closed: a courier that holds them would hide the end of a
+    # guardian.
+    leave_parent(signal.SIG_DFL, write_end)
+    # A collection of garbage would copy all memory that the courier shares with the guardian.
+    gc.freeze()
+    bound_memory()
+    answer = json.dumps(_carry_out(lease, mode, kill_began).to_message()).encode()
+    while answer:
+        written = os.write(write_end, answer)
+        answer = answer[written:]
+
+
+def bound_memory() -> None:
     """Limit the memory of this process and of each client that it starts.
 
     The limit is not for the address space. Clients in Go, such as those of docker and podman,
@@ -157,7 +207,7 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def _carry_out(lease: Lease, at_once: bool) -> LeaseResult:
+def _carry_out(lease: Lease, mode: PassMode, kill_began: float) -> LeaseResult:
     try:
         order = KillOrder.from_message(json.loads(lease.order), json.loads(lease.reach))
     # The worker may belong to another run, or the error is our own. The user reads it in both
@@ -165,7 +215,16 @@ def _carry_out(lease: Lease, at_once: bool) -> LeaseResult:
     except Exception as error:  # noqa: BLE001
         return LeaseResult(Outcome.FAILED, f"no kill order: {type(error).__name__}")
     try:
-        return LeaseResult(Outcome.CONFIRMED, report=order.masked(order.carry_out(at_once)))
+        report = order.carry_out(mode)
+        if mode is not PassMode.LOOK:
+            report = with_elsewhere(
+                order,
+                report,
+                lease.terms.payload,
+                at_once=mode is PassMode.AT_ONCE,
+                since_began=time.monotonic() - kill_began,
+            )
+        return LeaseResult(Outcome.CONFIRMED, report=order.masked(report))
     # Whatever a plugin raises, the user reads it as the reason.
     except Exception as error:  # noqa: BLE001
         outcome, reason = _failure(error)
@@ -180,6 +239,6 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, MemoryError):
         return (
             Outcome.FAILED,
-            f"the host sent more than fits into {_MEMORY_BYTES >> 20} MB: that is no report",
+            f"the host sent more than {_MEMORY_BYTES >> 20} MB; this is not a valid report",
         )
     return Outcome.FAILED, f"{type(error).__name__}: {error}"

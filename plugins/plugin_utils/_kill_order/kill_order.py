@@ -4,162 +4,79 @@
 
 """A kill order: the lease whose tree is to be ended, and the way to its host from another process.
 
-To make a connection again takes its resolved options, and those of its shell and its become plugin.
-It also takes a few attributes of the play context.
-
-All of it may hold passwords. An order exists only in the memory of the worker and the guardian, and
-goes from one to the other over a private socket. It is never written to a file, an argument list or
-a log.
+It may hold passwords: those of the connection, and those in the arguments of the task. An order
+exists only in the memory of the worker and the guardian, and goes from one to the other over a
+private socket. It is never written to a file, an argument list or a log.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
+import json
 import os
 import secrets
 import shlex
-import tempfile
+import time
 import typing as t
 
-from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
-from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import become_loader, connection_loader, shell_loader
-from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import (
     hidden_parameters,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
-    had_no_session,
+    has_engine,
     is_ssh,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.connection_spec import (
+    ConnectionSpec,
+    ReconnectError,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import (
     Masks,
     secrets_of_arguments,
-    secrets_of_options,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.host_report import (
+    KillReportError,
+    parse_report,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
     kill_command,
-    parse_report,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.pulse_command import (
+    pulse_command,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import carried
 
 if t.TYPE_CHECKING:
-    from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.held_client import (
+        HeldClient,
+    )
 
-#: What connection and become plugins still read from the play context, because they have no option
-#: for it.
-_PLAY_CONTEXT = (
-    "remote_addr", "remote_user", "port", "password", "timeout", "private_key_file", "connection",
-    "executable", "become", "become_method", "become_user", "become_pass", "become_exe",
-    "become_flags",
-)  # fmt: skip
-
-_CARRIES_ORDER = "_treekill_carries_order"
+#: Plugins that the guardian itself may load. They are core's own, and do not connect when they are
+#: made. Any other one might hang.
+_LOADED_AHEAD = frozenset({"ssh", "ansible.builtin.ssh", "sh", "sudo", "ansible.builtin.sudo"})
 
 #: Seconds to search for a tree that was never seen. A command may be on its way when its client is
 #: frozen. It starts within a round trip and a fork. A busy sshd was seen to take more than a
 #: second.
 ARRIVAL_TIMEOUT = 2.0
 
-
-class ReconnectError(Exception):
-    """The order's data did not suffice to reach the host, or to become its user."""
-
-
-def carries_order(connection: ConnectionBase) -> bool:
-    """Whether a connection was made to carry out a kill order.
-
-    Such a connection takes no lease, and can ask no person for anything.
-    """
-    return _CARRIES_ORDER in vars(connection)
+#: Becomes the command that comes on standard input. From its first word on, signals are ignored.
+_READ = 'trap "" 1 2 3 13 15 USR1; eval "`cat`"'
 
 
-@dataclasses.dataclass(frozen=True)
-class ConnectionSpec(JsonRecord):
-    """The names and resolved options of a connection's plugins, to make the connection again."""
+class PassMode(enum.Enum):
+    """The mode of a kill pass."""
 
-    connection: str
-    connection_options: dict[str, t.Any]
-    shell: str
-    shell_options: dict[str, t.Any]
-    become: str | None
-    become_options: dict[str, t.Any]
-    play_context: dict[str, t.Any]
-
-    @classmethod
-    def from_connection(cls, connection: ConnectionBase) -> ConnectionSpec:
-        """Return the spec of a connection whose options are all set.
-
-        They are when an action plugin is made.
-        """
-        become, shell = (
-            connection.become if is_supported(Feature.BECOME) else None,
-            connection._shell,
-        )
-        return cls(
-            # A plugin that extends another one only to guard it names that one.
-            connection=getattr(connection, "kill_order_plugin", _name_of(connection)),
-            connection_options=connection.get_options(),
-            shell=_name_of(shell),
-            shell_options=shell.get_options(),
-            become=_name_of(become) if become else None,
-            become_options=become.get_options() if become else {},
-            play_context={
-                name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT
-            },
-        )
-
-    def connect(self, no_log: bool) -> ConnectionBase:
-        """Return a new connection of this kind, with these options. It sends nothing yet.
-
-        Args:
-            no_log: whether the plugin must hide what it knows, including the reason of a failure.
-
-        Raises:
-            ReconnectError: a plugin is missing.
-        """
-        play_context = PlayContext()
-        for name, value in self.play_context.items():
-            setattr(play_context, name, value)
-        play_context.no_log = no_log
-        # Through this descriptor plugins lock a file that all workers share (host keys). The run's
-        # own descriptor is closed here. The courier ends with the order, and its descriptors end
-        # with it.
-        play_context.connection_lockfd = _lock_file()
-        connection = connection_loader.get(
-            self.connection,
-            play_context,
-            new_stdin=None,
-            task_uuid="",
-            ansible_playbook_pid=str(os.getpid()),
-        )
-        if connection is None:
-            raise ReconnectError(f"the connection plugin {self.connection} is not found")
-        vars(connection)[_CARRIES_ORDER] = True
-        connection.set_options(direct=self.connection_options)
-        connection._shell = self._shell(play_context)
-        if self.become:
-            connection.set_become_plugin(self._become(self.become))
-        return t.cast("ConnectionBase", connection)
-
-    def _shell(self, play_context: PlayContext) -> t.Any:
-        shell = shell_loader.get(self.shell)
-        if shell is None:
-            raise ReconnectError(f"the shell plugin {self.shell} is not found")
-        shell.set_options(direct=self.shell_options)
-        shell.executable = play_context.executable
-        return shell
-
-    def _become(self, name: str) -> BecomeBase:
-        become = become_loader.get(name)
-        if become is None:
-            raise ReconnectError(f"the become plugin {name} is not found")
-        become.set_options(direct=self.become_options)
-        return t.cast("BecomeBase", become)
+    #: End the tree.
+    END = "end"
+    #: End it without a grace period: KILL ends what the first signal leaves.
+    AT_ONCE = "at once"
+    #: Report which transactions are running there, and touch nothing.
+    LOOK = "look"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,11 +95,8 @@ class KillOrder:
         """
         return cls(KillOrderTerms.from_message(order), ConnectionSpec.from_message(connection))
 
-    def carry_out(self, at_once: bool = False) -> KillReport:
+    def carry_out(self, mode: PassMode = PassMode.END) -> KillReport:
         """Reach the host, run the kill pass there inside the task's become, and return its report.
-
-        Args:
-            at_once: without a grace period: KILL ends what the first signal leaves.
 
         Raises:
             AnsibleConnectionFailure: the host could not be reached. Another try may succeed.
@@ -191,24 +105,66 @@ class KillOrder:
             KillReportError: the output holds no report.
         """
         nonce = secrets.token_hex(8)
-        try:
-            in_data = b"\n" if self.terms.pipelined else None
-            return self._sent(nonce, self._pass(nonce, at_once), in_data)
-        except AnsibleAuthenticationFailure:
-            raise
-        except AnsibleConnectionFailure as error:
-            # A host that is down takes long to fail, so it is not tried twice. A sudo that requires
-            # a terminal gets none together with input.
-            if had_no_session(error) or (self.terms.becomes and not self.terms.pipelined):
-                raise
-            # A server that takes no command of this length (dropbear: 9000 bytes) reports only a
-            # failure. It takes the command as input.
-            return self._sent(nonce, 'eval "`cat`"', self._pass(nonce, at_once).encode("utf-8"))
+        command = self._pass(nonce, mode)
+        connection = self._connected()
+        # A sudo that requires a terminal gets none together with input.
+        takes_input = self.terms.pipelined or not self.terms.becomes
+        if takes_input and is_ssh(connection) and connection.has_pipelining:
+            # A server that takes no long command (dropbear: 9000 bytes) closes the connection when
+            # one comes. Other orders share it, and would be cut off.
+            try:
+                return self._sent(connection, nonce, _READ, command.encode("utf-8"))
+            except KillReportError:
+                # The login shell of the user has kept the input from the command, for example.
+                connection = self._connected()
+        in_data = b"\n" if self.terms.pipelined else None
+        return self._sent(connection, nonce, command, in_data)
+
+    def run_pulse(self, nonce: str, client: HeldClient) -> None:
+        """Run a pulse on the host inside the task's become, until it ends.
+
+        `client`: holds the input of what plugins start.
+
+        Raises:
+            Exception: whatever the plugins raise.
+        """
+        connection = self.connection.connect(no_log=not self.terms.show_arguments)
+        vars(connection)["held_client"] = client
+        self.connection.share_only_what_persists(connection)
+        client.hold_sockets_of(connection)
+        client.began = time.monotonic()
+        become = connection.become if self.terms.becomes else None
+        takes_terminal = getattr(become, "require_tty", False) and not has_engine(connection)
+        connection.exec_command(
+            self._command(
+                connection, pulse_command(self.terms.run, nonce, self.terms.interpreters)
+            ),
+            # With input, there is no terminal. A program like su takes a password only from one.
+            in_data=None if takes_terminal else b"\n",
+            sudoable=self.terms.becomes,
+        )
+
+    def output_of(self, command: str) -> str:
+        """Run another script of sh on the host inside the task's become, and return its output.
+
+        Raises:
+            Exception: whatever the plugins raise.
+        """
+        connection = self._connected()
+        in_data = b"\n" if self.terms.pipelined else None
+        answer = connection.exec_command(
+            self._command(connection, carried(command)),
+            in_data=in_data,
+            sudoable=self.terms.becomes,
+        )
+        return _text(answer[1])
 
     def masked(self, report: KillReport) -> KillReport:
         """Return a report of its host without the secrets of the task and its connection."""
-        rows = (*report.gone, *report.survivors, *report.spared)
-        masks = self._masks([text for row in rows for text in (row.command, row.reason)])
+        texts = [text for row in report.processes for text in (row.command, row.reason)]
+        masks = self._masks(
+            [*texts, *(text for one in report.elsewhere for text in (one.what, one.look))]
+        )
         return report.rewritten(masks.command, masks.text)
 
     def masked_reason(self, text: str) -> str:
@@ -229,38 +185,30 @@ class KillOrder:
             # then.
             except Exception:  # noqa: BLE001
                 hidden = {part for name, dummy in self.terms.arguments for part in name.split(".")}
-        options = (
-            self.connection.connection_options,
-            self.connection.become_options,
-            self.connection.play_context,
-        )
-        secrets_of_connection = [secret for one in options for secret in secrets_of_options(one)]
         return Masks.from_secrets(
-            [*secrets_of_connection, *secrets_of_arguments(self.terms.arguments, hidden)]
+            [*self.connection.secrets(), *secrets_of_arguments(self.terms.arguments, hidden)]
         )
 
-    def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
-        connection = self.connection.connect(no_log=not self.terms.show_arguments)
+    def _connected(self) -> ConnectionBase:
+        return self.connection.connect(no_log=not self.terms.show_arguments)
+
+    def _sent(
+        self, connection: ConnectionBase, nonce: str, command: str, in_data: bytes | None
+    ) -> KillReport:
         dummy, stdout, stderr = connection.exec_command(
             self._command(connection, command), in_data=in_data, sudoable=self.terms.becomes
         )
         return parse_report(_text(stdout) + _text(stderr), nonce)
 
-    def _pass(self, nonce: str, at_once: bool) -> str:
-        request = KillRequest(
-            run=self.terms.run,
-            lease=self.terms.lease,
-            nonce=nonce,
-            signal=self.terms.options.signal,
-            children=self.terms.options.children,
-            children_signal=self.terms.options.children_signal,
-            alone=self.terms.options.alone,
-            timeout=0.0 if at_once else self.terms.options.timeout,
-            arrival_timeout=ARRIVAL_TIMEOUT,
-            arguments=self.terms.show_arguments,
-            escalate=True,
-            skip_grace=at_once,
+    def _pass(self, nonce: str, mode: PassMode) -> str:
+        request = self.terms.options.request(
+            self.terms.run, self.terms.lease, arguments=self.terms.show_arguments
         )
+        request.nonce = nonce
+        request.arrival_timeout = ARRIVAL_TIMEOUT
+        request.look = mode is PassMode.LOOK
+        if mode is PassMode.AT_ONCE:
+            request.timeout, request.skip_grace = 0.0, True
         return kill_command(request, self.terms.interpreters)
 
     def _command(self, connection: ConnectionBase, command: str) -> str:
@@ -279,28 +227,25 @@ class KillOrder:
         return command
 
 
-def _name_of(plugin: t.Any) -> str:
-    """Return the name by which the plugin's loader finds it.
+def load_ahead(orders: t.Iterable[tuple[str, str]]) -> None:
+    """Do once what each courier of these orders does before it connects, so that they inherit it.
 
-    A plugin of a collection knows only the name of its Python module.
+    To load plugins and their options takes most of the time of a courier.
+
+    Args:
+        orders: each as the two JSON texts of a lease.
     """
-    name = str(plugin._load_name)
-    if not name.startswith("ansible_collections."):
-        return name
-    dummy, namespace, collection, dummy, dummy, *rest = name.split(".")
-    return ".".join((namespace, collection, *rest))
-
-
-def _lock_file() -> int:
-    """Return the descriptor of a file without a name.
-
-    It is in memory if the system allows that, because the disk may be full.
-    """
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("treekill")
-    descriptor, name = tempfile.mkstemp()
-    os.unlink(name)
-    return descriptor
+    done = set()
+    for order, reach in orders:
+        try:
+            made = KillOrder.from_message(json.loads(order), json.loads(reach))
+            plugins = (made.connection.connection, made.connection.shell, made.connection.become)
+            if plugins not in done and _LOADED_AHEAD.issuperset(filter(None, plugins)):
+                done.add(plugins)
+                os.close(made.connection.connect(no_log=True)._play_context.connection_lockfd)
+        # A courier meets the same error, and reports it.
+        except Exception:  # noqa: BLE001
+            return
 
 
 def _text(output: bytes | str) -> str:

@@ -76,6 +76,8 @@ class UnguardedTask:
     reason: str
     #: Whether the user has chosen that.
     wanted: bool
+    #: The `delegate_to` of the task as it is in the playbook: a host, a template, or empty.
+    delegate_to: str = ""
 
 
 @dataclasses.dataclass
@@ -85,6 +87,7 @@ class _Started:
     task: str
     action: str
     number: int
+    delegate_to: str
     #: Why the guardian that reports knows nothing of the task's leases; empty while it does.
     lost: str = ""
 
@@ -109,7 +112,9 @@ class InFlight:
         """
         self._number += 1
         self._notes[self._number % _NOTES_BYTES] = Guard.UNKNOWN
-        self._started[host.name] = _Started(name_of(task), task.action, self._number)
+        self._started[host.name] = _Started(
+            name_of(task), task.action, self._number, str(task.delegate_to or "")
+        )
 
     def ended(self, host: Host) -> None:
         """Remove the task of that host, which has a result."""
@@ -119,6 +124,11 @@ class InFlight:
         """Note that there is a new guardian, which knows nothing of the tasks in flight."""
         for one in self._started.values():
             one.lost = one.lost or reason
+
+    @property
+    def actions(self) -> set[str]:
+        """The actions of the tasks that are in flight, as they are written in the playbook."""
+        return {one.action for one in self._started.values()}
 
     def note(self, guard: Guard) -> None:
         """Write the note for the task of this worker."""
@@ -131,7 +141,9 @@ class InFlight:
             guard = Guard(self._notes[one.number % _NOTES_BYTES])
             reason = self._why(one, guard)
             if reason:
-                rows.append(UnguardedTask(host, one.task, reason, wanted=guard is Guard.UNWANTED))
+                rows.append(
+                    UnguardedTask(host, one.task, reason, guard is Guard.UNWANTED, one.delegate_to)
+                )
         return rows
 
     def _why(self, one: _Started, guard: Guard) -> str:

@@ -13,7 +13,10 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    address_of,
+    runs_here,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
     KillOrderTerms,
     LeaseRequest,
@@ -28,7 +31,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """How one command is sent."""
+    """The form in which one command is sent."""
 
     lease: str
     #: Whether it becomes another user, and has its cookie after that.
@@ -44,6 +47,10 @@ class Command:
     notes: bool = False
     #: See `LeaseTerms.client`.
     client: str | None = None
+    #: See `LeaseTerms.pulse`.
+    pulse: bool = False
+    #: See `LeaseTerms.starts_job`.
+    starts_job: bool = False
 
 
 def request_for_command(
@@ -80,6 +87,12 @@ def request_for_command(
             polls=task.polls,
             notes=command.notes,
             client=command.client,
+            finish_timeout=options.finish_timeout
+            if options.finish or options.finish_modules
+            else 0.0,
+            pulse=command.pulse,
+            starts_job=command.starts_job,
+            address=address_of(connection),
         ),
     )
 
@@ -108,7 +121,9 @@ def _order(run: str, task: GuardedTask, command: Command) -> KillOrderTerms:
     )
 
 
-def request_for_transfer(run: str, lease: str, host: str, task: str) -> LeaseRequest:
+def request_for_transfer(
+    run: str, task: GuardedTask, connection: ConnectionBase, lease: str
+) -> LeaseRequest:
     """Return the request for the lease of a file transfer. A transfer has no kill order."""
     terms = LeaseTerms(
         run=run,
@@ -121,5 +136,8 @@ def request_for_transfer(run: str, lease: str, host: str, task: str) -> LeaseReq
         supervised=False,
         transfer=True,
         payload=False,
+        address=address_of(connection),
     )
-    return LeaseRequest(lease=lease, host=host, task=task, order="", reach="", terms=terms)
+    return LeaseRequest(
+        lease=lease, host=task.host, task=task.name, order="", reach="", terms=terms
+    )

@@ -28,7 +28,7 @@ class Lease:
     host: str
     task: str
     terms: LeaseTerms
-    #: `KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it.
+    #: `KillOrderTerms` as JSON text, with secrets in it. Only the courier and the pulses open it.
     order: str
     #: `ConnectionSpec` as JSON text, with secrets in it. Only the courier opens it.
     reach: str = ""
@@ -39,6 +39,8 @@ class Lease:
     #: Whether its holder can have read that it is granted. Before that, no command goes out under
     #: it.
     answered: bool = True
+    #: Whether its task belongs to an `always` section that runs after an interruption.
+    always: bool = False
 
 
 class LeaseTableError(Exception):
@@ -49,7 +51,7 @@ class LeaseTableError(Exception):
 
 
 class LeaseTable:
-    """The leases of a run. After `close_gate` it grants none."""
+    """The leases of a run."""
 
     def __init__(self) -> None:
         self._open: dict[str, Lease] = {}
@@ -59,6 +61,7 @@ class LeaseTable:
         #: and may be thousands.
         self._reaches: dict[str, str] = {}
         self.gate_open = True
+        self._only_always = False
 
     def grant(self, lease: Lease) -> bool:
         """Add the lease if the gate is open, and return whether it is.
@@ -68,9 +71,10 @@ class LeaseTable:
         """
         if lease.lease in self._open or lease.lease in self._broken:
             raise LeaseTableError(f"lease {lease.lease} is granted already")
-        if self.gate_open:
+        granted = self.gate_open and (lease.always or not self._only_always)
+        if granted:
             self._open[lease.lease] = lease
-        return self.gate_open
+        return granted
 
     def done(self, lease: str, holder: int) -> bool:
         """Remove the lease, whose command has returned. Return whether it was open.
@@ -129,6 +133,10 @@ class LeaseTable:
     def close_gate(self) -> None:
         """Grant no more leases."""
         self.gate_open = False
+
+    def open_gate_for_always(self) -> None:
+        """Grant leases to tasks of `always` sections, and to no others."""
+        self.gate_open = self._only_always = True
 
     def break_all(self) -> list[Lease]:
         """Break every open lease, and return them."""

@@ -19,7 +19,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 
-_VARIABLE = "TREEKILL_TRANSFER"
+VARIABLE = "TREEKILL_TRANSFER"
 
 
 class _UnderWay:
@@ -37,18 +37,18 @@ def transferring(lease: str) -> t.Iterator[None]:
     """
     with _UnderWay.lock:
         _UnderWay.leases.append(lease)
-        os.environ[_VARIABLE] = lease
+        os.environ[VARIABLE] = lease
     try:
         yield
     finally:
         with _UnderWay.lock:
             _UnderWay.leases.remove(lease)
             if _UnderWay.leases:
-                os.environ[_VARIABLE] = _UnderWay.leases[-1]
+                os.environ[VARIABLE] = _UnderWay.leases[-1]
             else:
-                os.environ.pop(_VARIABLE, None)
+                os.environ.pop(VARIABLE, None)
 
 
 def mark_of(lease: Lease) -> bytes:
     """Return the environment entry of every process that moves a file under this lease."""
-    return f"{_VARIABLE}={lease.lease}".encode()
+    return f"{VARIABLE}={lease.lease}".encode()

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.connection_spec import (
     carries_order,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko import library
@@ -84,7 +84,7 @@ def _host_keys(connection: ConnectionBase) -> HostKeys:
         checking=connection.get_option("host_key_checking"),
         auto_add=connection.get_option("host_key_auto_add"),
         record=connection.get_option("record_host_keys"),
-        ask=_nobody if carries_order(connection) else _ask,
+        ask=_refuse if carries_order(connection) else _ask,
         alone=alone,
     )
 
@@ -96,8 +96,8 @@ def _ask(question: str) -> str | None:
         return None
 
 
-def _nobody(question: str) -> None:
-    """Answer no question: a kill order has no user.
+def _refuse(question: str) -> None:
+    """Refuse the question: a kill order has no user.
 
     Its process has no terminal, and no main process that would ask in its place.
     """

@@ -102,7 +102,7 @@ class HostKeys:
             f"\nparamiko: {described}.\nAre you sure you want to continue connecting (yes/no)?\n"
         )
         if answer is None:
-            raise HostKeyRefused(f"{described}, and there is nobody to ask.")
+            raise HostKeyRefused(f"{described}, and there is no user to ask.")
         if answer.strip().lower() not in _YES:
             raise HostKeyRefused(f"{described}, and was rejected by the user.")
 

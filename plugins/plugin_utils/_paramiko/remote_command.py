@@ -17,6 +17,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_p
 
 if t.TYPE_CHECKING:
     import paramiko
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.held_client import (
+        HeldClient,
+    )
 
 #: Bytes in one message of the protocol.
 _CHUNK_BYTES = 32768
@@ -52,13 +55,21 @@ class Command:
         self._password = password
         self._silence_seconds = silence_seconds
         self._output = {True: bytearray(), False: bytearray()}
+        self._held: HeldClient | None = None
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
 
-    def run(self, in_data: bytes | None, terminal: bool) -> tuple[int, bytes, bytes]:
+    def run(
+        self, in_data: bytes | None, terminal: bool, held: HeldClient | None = None
+    ) -> tuple[int, bytes, bytes]:
         """Send its input, read both streams to their end, and return (status, stdout, stderr).
 
         Status -1: the host sent none.
+
+        Args:
+            in_data: the input.
+            terminal: whether it has a terminal.
+            held: holds the input open, and gets the output as well.
 
         Raises:
             AnsibleError: become did not succeed.
@@ -70,7 +81,11 @@ class Command:
             self._channel.close()
             raise
         self._feed(in_data or b"")
-        if not terminal:
+        self._held = held
+        if held is not None:
+            held.hold(self._channel.sendall)
+            held.heard(bytes(self._output[True]))
+        elif not terminal:
             # A command that reads its standard input finds the end of it. On a terminal, more than
             # the input would end.
             self._shut_down_input()
@@ -144,5 +159,7 @@ class Command:
     def _take(self, chunk: bytes, from_stdout: bool) -> None:
         output, answer = self._escalation.feed(chunk, from_stdout)
         self._output[from_stdout] += output
+        if self._held is not None and from_stdout:
+            self._held.heard(output)
         if answer:
             self._channel.sendall(self._password + b"\n")

@@ -32,6 +32,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.remote_c
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.held_client import (
+        HeldClient,
+    )
 
 #: Errors of paramiko for a key file that it can't use.
 _WRONG_KEY = ("Invalid key", "OpenSSH private key file checkints do not match")
@@ -175,6 +178,8 @@ class Client:
         terminal: str,
         become: BecomeBase | None,
         before: t.Callable[[], object] = lambda: None,
+        *,
+        held: HeldClient | None = None,
     ) -> tuple[int, bytes, bytes]:
         """Run a command to its end and return (status, stdout, stderr).
 
@@ -186,6 +191,7 @@ class Client:
             terminal: the type of the terminal that it gets; empty for none.
             become: the plugin that the command may have been built with.
             before: called when the session is open, just before the command is sent.
+            held: holds the input of a pulse open.
 
         Raises:
             AnsibleConnectionFailure: no session was opened for it, or the connection was lost
@@ -206,7 +212,7 @@ class Client:
             _BECOME_EXTRA_SECONDS + self._destination.timeout,
         )
         try:
-            status, stdout, stderr = command.run(in_data, bool(terminal))
+            status, stdout, stderr = command.run(in_data, bool(terminal), held)
         except BaseException:
             # The task's timeout, or a signal. The kill order comes first: the end of the channel
             # would scatter the tree.

@@ -86,8 +86,10 @@ class ProgramTexts:
                 the first part is contained a second time.
         """
         first = _in_order(name, self._files)
+        # As a set, its text would differ from process to process.
+        loaded = ", ".join(map(repr, first))
         again = self._reached(handed_over) if handed_over else set()
-        parts = ["\n".join([*(self._texts[this] for this in first), f"loaded = {set(first)!r}"])]
+        parts = ["\n".join([*(self._texts[this] for this in first), f"loaded = {{{loaded}}}"])]
         for this in sorted(self._reached(name).difference(first).union(again)):
             loads = "".join(f"load({other!r})\n" for other in self._files[this].eager)
             parts += [this, loads + self._texts[this]]
@@ -137,7 +139,7 @@ class _Definition:
     name: str
     start: int
     end: int
-    #: Whether it stands at the top of its file, or in a class that does: then it can be left out.
+    #: Whether it is at the top of its file, or in a class that does: then it can be left out.
     top: bool
     #: The places within it where another name is defined, or something is left out.
     apart: list[tuple[int, int]] = dataclasses.field(default_factory=list)
@@ -166,7 +168,7 @@ class _File:
         self._body(self._tree, self._definitions[0], in_function=False)
 
     def defined(self) -> set[str]:
-        """Return the functions, classes and constants that stand at its top."""
+        """Return the functions, classes and constants at its top."""
         names = set()
         for node in self._tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -183,7 +185,7 @@ class _File:
     def mentions(self) -> Iterator[tuple[str, set[str]]]:
         """Yield each defined name with the names that occur in its definition.
 
-        The name is empty for what stands outside of all definitions.
+        The name is empty for what is outside of all definitions.
         """
         for one in self._definitions:
             words: set[str] = set()

@@ -53,6 +53,9 @@ import sys
 supervise(sys.argv[1], sys.argv[2:], program)
 """
 
+#: The end of a pulse's program.
+_START_PULSE = "\nimport sys\nbe_pulse(*sys.argv[1:])\n"
+
 #: Parts that no kill pass may need: the program that is handed over to sudo has only the rest.
 _OFTEN = (
     "_supervisor.run_module",
@@ -81,6 +84,8 @@ class Programs:
     #: Base64: first `supervisor_start` bytes of source text, then the other parts.
     supervisor: str
     supervisor_start: int
+    #: zlib in base64: the text of the program.
+    pulse: str
 
 
 class _Made:
@@ -157,7 +162,13 @@ def _assemble() -> Programs:
         ProgramTexts,
     )
 
-    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start_supervisor": "supervise"})
+    texts = ProgramTexts(
+        {
+            "_kill_pass.main": "main",
+            "_supervisor.start_supervisor": "supervise",
+            "_supervisor.pulse": "be_pulse",
+        }
+    )
     first, *later = texts.parts("_kill_pass.main")
     kill_pass = zlib.compress(
         "\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9
@@ -178,4 +189,7 @@ def _assemble() -> Programs:
         base64.b64encode(kill_pass).decode(),
         base64.b64encode(start + plain + rest).decode(),
         len(start),
+        base64.b64encode(
+            zlib.compress((texts.parts("_supervisor.pulse")[0] + _START_PULSE).encode("utf-8"), 9)
+        ).decode(),
     )

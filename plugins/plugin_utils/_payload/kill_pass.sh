@@ -14,16 +14,18 @@ trap "" HUP INT QUIT PIPE TERM
 export LC_ALL=C
 text=$1
 shift
-run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 arrival_timeout=2 arguments=1 escalate=1 alone=1 found= began= heads=
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 arrival_timeout=2 arguments=1 escalate=1 alone=1 look=0 found= began= heads=
 for word in "$@"; do
-  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|arrival_timeout=*|arguments=*|escalate=*|alone=*|found=*|began=*|heads=*)
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|arrival_timeout=*|arguments=*|escalate=*|alone=*|look=*|found=*|began=*|heads=*)
     eval "${word%%=*}=\${word#*=}";;
   esac
 done
-case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
+case $run in ????????????????) ;; *) exit 64;; esac
 mark="TREEKILL=$run/"
-case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
-all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1
+case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) exit 64;; esac
+all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 left=" " dead=" " doubt= doubtful=
+# its few own tools get the same: the tree may keep the host busy. Only root may do it
+renice -n -20 -p $$ >/dev/null 2>&1
 
 # centiseconds since boot, into $now; from the start of a process if /proc has no clock (subset=pid)
 clock() {
@@ -50,7 +52,7 @@ own=
 { read -r own rest </proc/self/stat; } 2>/dev/null
 [ "$own" = $$ ] || unseen
 # seconds, perhaps with a fraction, as centiseconds into $centi
-hundredfold() {
+to_centi() {
   centi=${1%.*} rest=
   case $1 in *.*) rest=${1#*.};; esac
   rest=${rest}00
@@ -63,19 +65,19 @@ pause() {
 # /proc/$1/stat into $state $ppid $start $name; the name may hold any text, so only what follows the last bracket counts
 look() {
   line=
-  while IFS= read -r part || [ -n "$part" ]; do line="$line $part"; done 2>/dev/null <"/proc/$1/stat" || return 1
+  while IFS= read -r part || [ -n "$part" ]; do line="$line $part"; done <"/proc/$1/stat" || return 1
   case $line in *") "*) ;; *) return 1;; esac
   name=${line#*"("}
   name=${name%")"*}
   set -f
   set -- ${line##*") "}
   set +f
-  state=$1 ppid=$2 start=${20}
+  state=$1 ppid=$2 start=${20} flags=$7
   [ "${18}" -le 1 ] || case $state in Z|X) state=S;; esac
-}
+} 2>/dev/null
 # is pid_start still the same process, and no zombie? (a process whose first thread alone has ended is none)
 lives() {
-  look "${1%_*}" 2>/dev/null && [ "$start" = "${1#*_}" ] && case $state in Z|X) false;; esac
+  look "${1%_*}" && [ "$start" = "${1#*_}" ] && case $state in Z|X) false;; esac
 }
 # signal $1 to pid_start $2; 1: gone, 2: not permitted
 send() {
@@ -88,7 +90,8 @@ send() {
 entries() {
   tr "\n\0" "\1\n" <"$1" 2>/dev/null
 }
-# the pids of the environments or command lines, the files $2 and on, in which an entry matches $1
+# The pids of the environments or command lines, the files $2 and on, in which an entry matches $1. The status is 0. If no process can be started, a
+# list would be empty and the tree not seen: then its status is another one, and the pass ends without a report.
 having() {
   what=$1
   shift
@@ -98,7 +101,7 @@ having() {
     for file in $(grep -ls "${what#^}" "$@" /dev/null 2>/dev/null); do
       entries "$file" | grep -q "$what" && echo "$file"
     done
-  fi | sed "s/[^0-9]//g"
+  fi | tr -cs 0-9 " "
 }
 nul=$(printf "a\0b" | grep -z "^b" 2>/dev/null)
 # is the command line of $1 that of the root: shell, -c, script?
@@ -120,28 +123,32 @@ quote=$(printf "\047")
 serves() {
   case $name in sshd|sshd-session|sshd-auth|dropbear) grep -qs "^Uid:.[0-9]*.0[^0-9]" "/proc/$1/status";; *) false;; esac
 }
+# is pid $1 spared? The list is that of pids, which may have changed hands since
+spared() {
+  case $spare in *" $1 "*) entries "/proc/$1/environ" | grep -q "^TREEKILL=spare\$";; *) false;; esac
+}
 # the topmost root above pid $1, itself without one, into $top and $top_start; $between: an exempt process below that root
 climb() {
   passed= between= top=
-  look "$1" 2>/dev/null || return
+  look "$1" || return
   top=$1 top_start=$start
   while [ "$ppid" -gt 1 ]; do
     up=$ppid born=$start
-    look "$up" 2>/dev/null && [ "$start" -le "$born" ] || break
+    look "$up" && [ "$start" -le "$born" ] || break
     serves "$up" && break
     case $claiming in *" $up "*) claims "$up" && top=$up top_start=$start between=$passed;; esac
-    case $spare in *" $up "*) passed=1;; esac
+    spared "$up" && passed=1
   done
 }
 untouchable=" 0 1 $$ "
 up=$$
-while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
+while look "$up" && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
 
 # take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals goes into $cleaning, and is left
 # alone until the grace period is over: a process cleans up by starting programs. The others go into $fresh.
 take() {
   case $untouchable in *" $1 "*) return 1;; esac
-  look "$1" 2>/dev/null && [ "$start" = "$3" ] || return 1
+  look "$1" && [ "$start" = "$3" ] || return 1
   case $state in Z|X) return 1;; esac
   id=${1}_$start
   [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
@@ -166,20 +173,20 @@ had_signal() {
 target() {
   [ "$children" = 1 ] || case $roots in *" $1 "*) ;; *) false;; esac
 }
-# not if what stands above could stop itself as well, and could not be resumed from here
+# not if a process above it could stop itself as well, and could not be resumed from here
 may_stop() {
   up=$1
   look "$up"
   parent=$ppid
   known "$parent" && return
   [ "$parent" -le 1 ] || kill -0 "$parent" 2>/dev/null || return 1
-  while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+  while look "$up" && [ "$ppid" -gt 1 ]; do
     up=$ppid
-    look "$up" 2>/dev/null || break
+    look "$up" || break
     case $state in T|t) ;; *) above="$above${up}_$start ";; esac
   done
 }
-wake() {
+resume() {
   # a sudo above would resume a root that is held
   for id in $roots; do case $held in *" $id "*) return;; esac; done
   for id in $above; do
@@ -212,24 +219,57 @@ set_aside() {
   eval "sent_$1= ended_$1= start_${1%_*}=${1#*_} ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
   describe "$1"
 }
+# Can something of the tree be left, though this look at the environments $* has found nothing? The answer is $doubt. A list of /proc has each
+# living process, since new pids are larger than all others. What was gone when it was read may have started another one. So one look that has
+# read everything alive is enough, and no number of others. PF_EXITING is 4, PF_KTHREAD 2097152.
+judge() {
+  unread=$(grep -L "" "$@" /dev/null 2>&1 | sed "/ermi/d;s/[^0-9]//g") || exit
+  for pid in $unread; do
+    look "$pid" || { doubt=$pid; continue; }
+    id=${pid}_$start
+    case $dead$all in *" $id "*) continue;; esac
+    case $state$((flags & 2097156)) in
+      [ZX]*|?4) dead="$dead$id ";;
+      ?0)
+        # cleared, or in the middle of exec: then it has no command line either, for a moment
+        grep -q . "/proc/$pid/cmdline" 2>/dev/null && continue
+        clock
+        eval ": \${blank_$id:=$now}; blank=\$blank_$id"
+        [ $((now - blank)) -gt 50 ] && continue;;
+      *) continue;;
+    esac
+    doubt=$pid
+  done
+  up=$newest
+  newest
+  [ "$newest" -ge "$up" ] || doubt=$up
+}
+# the pid that the kernel has given last, into $newest
+newest() {
+  newest=0
+  { read -r newest </proc/sys/kernel/ns_last_pid; } 2>/dev/null
+}
 # one look at the whole table: holders, the roots above them, and all below; new ones into $new
 scan() {
-  new=" " fresh=" " fleeting= arrived= claiming= ids= files=
-  spare=" $(having "^TREEKILL=spare\$" /proc/[0-9]*/environ | tr "\n" " ")"
-  for holder in $(having "^${mark}[0-9a-f/]*\$" /proc/[0-9]*/environ); do
+  new=" " fresh=" " fleeting= arrived= claiming= ids= files= doubt=
+  newest
+  set -- /proc/[0-9]*/environ
+  spare=" $(having "^TREEKILL=spare\$" "$@")" || exit
+  again=$(having "^${mark}[0-9a-f/]*\$" "$@") || exit
+  for holder in $again; do
     known "$holder" && continue
     # seen, but gone before it could be stopped: it may be escaping
-    look "$holder" 2>/dev/null || { fleeting=$holder; continue; }
+    look "$holder" || { fleeting=$holder; continue; }
     ids="$ids ${holder}_$start" files="$files /proc/$holder/environ"
   done
   # read again, now that each pid is fixed to a process: it may have changed hands since
-  [ "$files" ] && again=" $(having "^${mark}[0-9a-f/]*\$" $files | tr "\n" " ")"
-  [ "$files" ] || [ "$all" = " " ] && claiming=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
+  [ -z "$files" ] || again=" $(having "^${mark}[0-9a-f/]*\$" $files)" || exit
+  [ -z "$files" ] && [ "$all" != " " ] || claiming=" $(having "^.*$mark" /proc/[0-9]*/cmdline)" || exit
   for id in $ids; do
     holder=${id%_*}
     case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
     # stopped first, since it may be escaping, unless it is exempt
-    [ "$spare" = " " ] && { look "$holder" 2>/dev/null && serves "$holder" || take "$holder" "" "${id#*_}"; }
+    [ "$spare" = " " ] && { look "$holder" && serves "$holder" || take "$holder" "" "${id#*_}"; }
     climb "$holder"
     lives "$id" || { fleeting=$holder; continue; }
     serves "$holder" && continue
@@ -245,9 +285,10 @@ scan() {
       claims "$pid" && take "$top" 1 "$top_start"
     done
   fi
+  [ "$new$left" != "  " ] || judge "$@"
   [ "$all" = " " ] && return
   # "pid parent" of all; a name can forge no line of this file
-  table=$(grep -s "^PPid:" /proc/[0-9]*/status | tr -cs "0-9\n" " ")
+  table=$(grep -s "^PPid:" /proc/[0-9]*/status | tr -cs "0-9\n" " ") || exit
   grown=1
   while [ "$grown" ]; do
     grown=
@@ -261,23 +302,23 @@ EOT
 }
 # is pid $1 that of a process of the tree, or exempt, and not given again since?
 known() {
-  case $all$exempt in *" ${1}_"*) look "$1" 2>/dev/null;; *) false;; esac && case $all$exempt in *" ${1}_$start "*) ;; *) false;; esac
+  case $all$exempt in *" ${1}_"*) look "$1";; *) false;; esac && case $all$exempt in *" ${1}_$start "*) ;; *) false;; esac
 }
 # take pid $1 if the parent that it names is a process of the tree, and still the same
 below() {
   case $untouchable in *" $1 "*) return;; esac
   known "$1" && return
-  look "$1" 2>/dev/null || return
+  look "$1" || return
   case $state in Z|X) return;; esac
   up=$ppid born=$start
-  serves "$1" && server=1 || server=
+  serves "$1" && server=1 || { spared "$1" && server=0; } || server=
   eval "parent=${up}_\$start_$up"
   case $logins in *" $parent "*) return;; esac
   case $all$exempt in *" $parent "*) ;; *) return;; esac
   lives "$parent" || return
-  case $server$exempt$spare in 1*|*" $parent "*|*" $1 "*)
-    [ "$server" ] && logins="$logins${1}_$born "
-    look "$1" 2>/dev/null && [ "$start" = "$born" ] && set_aside "${1}_$born"
+  case $server$exempt in [01]*|*" $parent "*)
+    [ "$server" = 1 ] && logins="$logins${1}_$born "
+    look "$1" && [ "$start" = "$born" ] && set_aside "${1}_$born"
     return;;
   esac
   take "$1" "" "$born" && grown=1
@@ -386,7 +427,7 @@ first_signals() {
     case $loose$held$cleaning in *" $id "*) ;; *) back="$id $back" loose="$loose$id ";; esac
   done
   for id in $back; do send CONT "$id"; done
-  wake
+  resume
 }
 # is one alive of those for which shell $1 waits?
 awaits() {
@@ -427,7 +468,7 @@ check() {
       target "$id" && left="$left$id "
       eval "up_$id=${ppid}_\$start_$ppid name_$id=\$name"
       case $loose in *" $id "*) sent=${sent:-0};; esac
-      case ${1-wake}$held in
+      case ${1-1}$held in
         *" $id "*|" "*) ;;
         *) case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac;;
       esac
@@ -435,12 +476,12 @@ check() {
       eval "ended_$id=$((now - begin))"
     fi
   done
-  [ -z "${1-wake}" ] || wake
+  [ -z "${1-1}" ] || resume
 }
 await() {
   clock
-  hundredfold "$timeout"
-  until=$((now + centi)) nap=0.01 calm=0 before=
+  to_centi "$timeout"
+  until=$((now + centi)) nap=0.01 before=
   while :; do
     deadline=$until
     check
@@ -449,16 +490,12 @@ await() {
     [ "$new" = " " ] || pending=1
     if [ "$fresh" != " " ]; then
       freeze; first_signals
-      until=$deadline calm=0 before=
+      until=$deadline before=
     elif [ "$pending" ] && [ "$left" != "$before" ]; then
-      before=$left calm=0 nap=0.01
+      before=$left nap=0.01
       first_signals
-    elif [ "$new" != " " ]; then
-      calm=0
-    elif [ "$left$fleeting" = " " ]; then
-      # a process that forks and exits can fall between the looks of one scan, which takes its time here, but not of three
-      calm=$((calm + 1))
-      [ "$calm" -ge 3 ] && return 0
+    elif [ "$new$left$fleeting$doubt" = "  " ]; then
+      return 0
     fi
     clock
     [ "$now" -ge "$until" ] && return 1
@@ -472,7 +509,7 @@ shielding() {
   for id in $denied; do
     lives "$id" || continue
     up=${id%_*}
-    while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+    while look "$up" && [ "$ppid" -gt 1 ]; do
       up=$ppid
       case $all in *" ${up}_"*) look "$up" && shields="$shields${up}_$start ";; *) break;; esac
     done
@@ -481,7 +518,7 @@ shielding() {
 kill_rest() {
   late=1 held=" "
   clock
-  last=$((now + 500)) calm=0
+  last=$((now + 500))
   while :; do
     for id in $left; do case $denied in *" $id "*) ;; *) may_stop "${id%_*}" && send STOP "$id";; esac; done
     freeze
@@ -495,17 +532,22 @@ kill_rest() {
       send KILL "$id" && eval "sent_$id=9"
     done
     check
-    if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
+    if [ -z "$more" ]; then scan; [ "$new$fleeting$doubt" = " " ] && return; fi
     clock
     if [ "$now" -ge "$last" ]; then
       # no scan has found the tree empty: it is no proof that all known processes are gone
-      [ "$fleeting" ] || [ "$left" != " " ] || read -r fleeting </proc/sys/kernel/ns_last_pid
-      [ "$fleeting" ] && eval "ppid_${fleeting}_0=0 name_${fleeting}_0=?" && all="$all${fleeting}_0 "
+      [ "$left" != " " ] || doubt=${doubt:-$newest}
+      name_doubt
       return
     fi
     pause 0.01
     check
   done
+}
+# a row of the report for what may be left
+name_doubt() {
+  doubtful=${fleeting:-$doubt}
+  [ -z "$doubtful" ] || { eval "ppid_${doubtful}_0=0 name_${doubtful}_0=?"; all="$all${doubtful}_0 "; check; }
 }
 # the name of signal $1 into $name
 signal_name() {
@@ -532,8 +574,13 @@ explain() {
   lives "$1"
   if ! target "$1"; then reason="left: kill_children is false"; return; fi
   case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
-  case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would live on as an orphan"; return;; esac
-  case $1 in *_0) reason="still starting new processes 5 s after KILL"; return;; esac
+  case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would keep running as an orphan"; return;; esac
+  case $fleeting$1 in
+    *?_0)
+      reason="not confirmed: the host starts processes faster than they can be looked at"
+      [ -z "$fleeting" ] || reason="still starting new processes 5 s after KILL"
+      return;;
+  esac
   if [ "$state" = D ]; then reason="uninterruptible (state D)"; else reason="still there 5 s after KILL (state $state)"; fi
 }
 rows() {
@@ -589,30 +636,33 @@ clock
 begin=${began:-$now}
 begin=${begin%.*}
 [ "$begin" -gt 0 ] || begin=$now
-hundredfold "$arrival_timeout"
+to_centi "$arrival_timeout"
 settled=$((now + centi)) new=" " still=" "
+# a look at transactions signals nothing, and none are recognised here
+[ "$look" = 1 ] && { report; exit 0; }
 for id in $(echo "$found" | tr "," " "); do
   case ,$heads, in *,$id,*) head=1;; *) head=;; esac
   take "${id%_*}" "$head" "${id#*_}"
 done
 while scan; [ "$all" = " " ]; do
   clock
-  [ "$now" -ge "$settled" ] && break
+  [ "$now" -ge "$settled" ] && { [ -z "$fleeting$doubt" ] || [ "$now" -ge $((settled + 500)) ]; } && break
   pause 0.05
 done
+[ "$all" = " " ] && name_doubt
 for file in /proc/[0-9]*/environ; do [ -r "$file" ] || blind=$((blind + 1)); done
-if [ "$all" != " " ]; then
+if [ "$all" != " " ] && [ -z "$doubtful" ]; then
   freeze
   if [ "$denied" ] && [ "$escalate" = 1 ] && [ -z "$found" ]; then
     check
-    hundredfold "$timeout"
+    to_centi "$timeout"
     limit="timeout -s KILL $((centi / 100 + 30))"
     $limit true 2>/dev/null || limit=
     found=$(echo $still | tr " " ",") heads=$(echo $roots | tr " " ",")
     answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$found" heads="$heads" began="$begin" 2>&1 </dev/null)
     found=
     case $answer in
-      *"TREEKILL-REPORT $nonce {"*) wake; printf "%s\n" "$answer"; exit 0;;
+      *"TREEKILL-REPORT $nonce {"*) resume; printf "%s\n" "$answer"; exit 0;;
     esac
     refusal="sudo -n: $(printf "%s\n" "$answer" | sed -n "\$s/^sudo: //;\$p" | tr -c "\n\040-\176" "?" | tr "\"\\\\" "??")"
   fi

@@ -7,8 +7,8 @@ Private to the collection treekill.remote.
 
 The script gathers the same evidence and writes the same report as the Python program, but can do
 less. It has no pidfd, so a few microseconds lie between the check of a process's start time and the
-signal. A process that forks and exits faster than a shell can look (about 10 ms) escapes. It is
-reported only if it was seen.
+signal. A process that forks and exits faster than a shell can look (about 10 ms) escapes. Then the
+report says that the end of the tree is not confirmed.
 """
 
 from __future__ import annotations

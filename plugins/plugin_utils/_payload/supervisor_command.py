@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the supervisor gets to the host: its start is on the command line, its program elsewhere.
+"""The way of the supervisor to the host: its start is on the command line, its program elsewhere.
 
 Private to the collection treekill.remote.
 
@@ -52,6 +52,10 @@ _FROM_WORD = (
     'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 
+#: The beginning of a command line that has a supervisor if the host has a Python, and what comes
+#: before the supervised command.
+SEARCHES_PYTHON, THEN = "if treekill_python=$", "; then "
+
 #: The words of a request with only default values.
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
 
@@ -68,9 +72,11 @@ class Supervision:
     task: GuardedTask
     #: Whether the connection plugin may send the command a second time by itself.
     again: bool = False
-    #: Whether it runs below the ssh server of its connection and below the program of a become
-    #: plugin. That program may keep the output open when the channel breaks.
+    #: Whether it runs below the ssh server of its connection. A program between the two may keep
+    #: the output open when the channel breaks.
     session: bool = False
+    #: Whether a pulse shows the end of the run on this host.
+    pulse: bool = False
 
     def before_stdin(self) -> tuple[str, bytes]:
         """Return the words and the bytes before a module on standard input.
@@ -112,22 +118,14 @@ class Supervision:
         words = command.removeprefix(environment).strip()
         search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
         supervised = f'{environment} "$treekill_python" {self.before_words()} {words}'
-        return f"if treekill_python=$({search}); then {supervised}; else {command}; fi"
+        return f"{SEARCHES_PYTHON}({search}){THEN}{supervised}; else {command}; fi"
 
     def _words(self, bootstrap: str, detaches: bool = False) -> str:
         return f"-c {shlex.quote(bootstrap)} {shlex.quote(self._request(detaches))}"
 
     def _request(self, detaches: bool) -> str:
         options = self.task.options
-        request = KillRequest(
-            run=self.run,
-            lease=self.lease,
-            signal=options.signal,
-            children_signal=options.children_signal,
-            alone=options.alone,
-            timeout=options.timeout,
-            arguments=self.task.show_arguments,
-        )
+        request = options.request(self.run, self.lease, arguments=self.task.show_arguments)
         words = [word for word in request_words(request) if word not in _USUAL_WORDS]
         if options.keep_on_disconnect:
             words.append("watch=0")
@@ -137,6 +135,8 @@ class Supervision:
             words.append("async=1")
         elif self.session:
             words.append("session=1")
+        if self.pulse:
+            words.append("pulse=1")
         if self.task.show_arguments:
             # Encoded: a task named "Stop foo" that runs `pkill -f foo` would otherwise find this
             # command line, and end itself.

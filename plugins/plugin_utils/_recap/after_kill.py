@@ -27,6 +27,8 @@ class AfterLine(t.NamedTuple):
 
     text: str
     bad: bool
+    #: Whether the line is one of the output of what was run.
+    of_output: bool = False
 
 
 def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
@@ -38,20 +40,23 @@ def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
     for reason, hosts in sorted(_grouped(report.left_out).items()):
         lines.append(AfterLine(f"{name} was not run on {_named(hosts)}: {reason}", True))
     if any(line.bad for line in lines):
-        lines += [AfterLine(f"  | {line}", False) for line in report.output[-_MAX_OUTPUT_LINES:]]
+        lines += [
+            AfterLine(f"  | {line}", bad=False, of_output=True)
+            for line in report.output[-_MAX_OUTPUT_LINES:]
+        ]
     return lines
 
 
 def _course(name: str, report: AfterKillReport) -> AfterLine | None:
     if report.state is AfterKillState.WANTED:
         return AfterLine(
-            f"{name} is run when all kill orders have been tried;"
-            " this command does not wait for it",
+            f"{name} will run after every kill order has been tried; this command does not wait",
             True,
         )
     if report.state is AfterKillState.UNDER_WAY:
         return AfterLine(
-            f"{name} is under way on {_named(report.hosts)}, and goes on without this command", True
+            f"{name} is running on {_named(report.hosts)} and continues after this command exits",
+            True,
         )
     if report.state is AfterKillState.NOWHERE:
         return None

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import (
     columns,
+    last_signal,
     seconds,
     shortened,
 )
@@ -42,6 +43,8 @@ class Screen:
     #: How often the user gave C(-v). One draws more lines. Two draw all of them, and each process
     #: by itself.
     verbosity: int = 0
+    #: Whether text that is wider than the screen is wrapped. The log of a job keeps it in one line.
+    wraps: bool = False
 
     @property
     def lines(self) -> int | None:
@@ -63,13 +66,17 @@ class Line:
     #: The line for the file of `log_path`, if it differs. That file is not private, so it gets no
     #: command line. Empty: no line.
     log: str | None = None
+    #: Whether it may be wrapped. A command to copy may not.
+    wraps: bool = False
+    #: Whether it is the verdict.
+    ends: bool = False
 
 
 @dataclasses.dataclass
 class _Drawn:
     """A group in its position, with the texts of its lines.
 
-    `before` stands left of it, and `under` left of the lines below it.
+    `before` is the text left of it, and `under` the text left of the lines below it.
     """
 
     before: str
@@ -97,6 +104,30 @@ def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Lin
     left = max((columns(one.before + one.text + one.note) for one in drawn), default=0)
     width = min(left, room, _MAX_COMMAND_COLUMNS)
     return [line for one in drawn for line in _lines(one, width, screen)]
+
+
+def wrapped(line: Line, screen: Screen) -> list[Line]:
+    """Return the line as several, wrapped at words, if the screen asks for that.
+
+    The further ones are indented as what follows the name of a host.
+    """
+    if not (screen.wraps and line.wraps and columns(line.text) > screen.width):
+        return [line]
+    before = len(line.text) - len(line.text.lstrip())
+    name, colon, dummy = line.text.partition(" : ")
+    indent = min(columns(name + colon) if colon else before + 2, screen.width // 2)
+    texts = textwrap.wrap(
+        line.text,
+        screen.width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    log = line.text if line.log is None else line.log
+    return [
+        Line(text, line.color, "" if index else log, ends=line.ends)
+        for index, text in enumerate(texts or [""])
+    ]
 
 
 def _lines(one: _Drawn, width: int, screen: Screen) -> list[Line]:
@@ -196,7 +227,7 @@ def _items(groups: t.Sequence[Group], shown: set[int]) -> list[Group | str]:
     for group in groups:
         if id(group) not in shown:
             for one in group.with_descendants():
-                endings[one.ended or one.state] += len(one.pids)
+                endings[last_signal(one.ended) if one.ended else one.state] += len(one.pids)
     if endings:
         how = ", ".join(f"{ending} {number}" for ending, number in sorted(endings.items()))
         items.append(f"and {endings.total()} more ({how}); -vv draws all")
@@ -227,9 +258,12 @@ def _ending(group: Group) -> tuple[str, str | None]:
         return f"spared ({group.reason or 'TREEKILL=spare'})", C.COLOR_WARN
     if group.state == "survivors":
         return f"survived: {group.reason}" if group.reason else "survived", C.COLOR_ERROR
+    if group.state == "finishing":
+        return "left to finish", C.COLOR_WARN
     when = seconds(group.first, group.last, short=True)
     if group.ended == "KILL":
         return f"KILL after {when}", C.COLOR_CHANGED
+    # Only its parent could read whether it exited or died of a signal, and of which.
     return (
-        f"exited in {when}" if group.ended == "exited" else f"exited on {group.ended} in {when}"
+        f"ended in {when}" if group.ended == "exited" else f"ended on {group.ended} in {when}"
     ), C.COLOR_OK

@@ -15,18 +15,25 @@ import re
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AlwaysState,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import (
     columns,
     escaped,
+    last_signal,
     seconds,
     shortened,
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
+        KillReport,
+    )
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        AlwaysOutcome,
         ReportedLease,
         UnguardedConnection,
     )
@@ -54,7 +61,7 @@ class _HostLine:
 
     text: str
     color: str | None
-    #: Whether it begins with the name. Otherwise it stands below such a line.
+    #: Whether it begins with the name. Otherwise it is below such a line.
     names: bool = True
     #: Seconds, for the end of the line.
     took: tuple[float, float] | None = None
@@ -98,6 +105,7 @@ class _HostBlock:
                     f"{before}{one.text}{after}",
                     one.color,
                     None if one.log is None else f"{before}{one.log}{after}",
+                    wraps=True,
                 )
             )
         return lines
@@ -105,7 +113,7 @@ class _HostBlock:
 
 @dataclasses.dataclass(frozen=True)
 class Unguarded:
-    """What was not guarded in a run."""
+    """The tasks and connections that were not guarded in a run."""
 
     #: Connections whose commands can't be guarded.
     connections: t.Sequence[UnguardedConnection] = ()
@@ -117,9 +125,14 @@ class Unguarded:
 
 
 def host_lines(
-    results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen
+    results: t.Mapping[str, t.Sequence[ReportedLease]],
+    unguarded: Unguarded,
+    screen: Screen,
+    always: t.Sequence[AlwaysOutcome] = (),
 ) -> list[Line]:
-    """Return the lines about each host: its broken leases, and what was not guarded there.
+    """Return the lines about each host.
+
+    They are about its broken leases, what was not guarded there, and its `always` sections.
 
     Of many hosts, those with one ending share their lines.
     """
@@ -128,12 +141,25 @@ def host_lines(
         said.setdefault(connection.host, []).append(_unguarded_connection(connection))
     for task in unguarded.tasks:
         said.setdefault(task.host, []).append(_unguarded_task(task))
+    for outcome in always:
+        said.setdefault(outcome.host, []).append(_always_sections(outcome))
     blocks = [_HostBlock((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
     if len(blocks) > _MAX_SINGLE_HOSTS and not screen.verbosity:
         blocks = _grouped(blocks)
     blocks.sort(key=lambda block: (block.rank, natural(block.hosts[0])))
     width = max((columns(folded(block.hosts)) for block in blocks), default=0)
     return [line for block in blocks for line in block.lines(width)]
+
+
+def _always_sections(one: AlwaysOutcome) -> _HostLine:
+    words = {
+        AlwaysState.RAN: "always ran",
+        AlwaysState.FAILED: "always FAILED: ",
+        AlwaysState.INTERRUPTED: "always did not run to the end: ",
+        AlwaysState.NOT_RUN: "always did not run: ",
+    }[one.state]
+    good = one.state is AlwaysState.RAN
+    return _with_reason(one.host, words, one.reason, "", C.COLOR_OK if good else C.COLOR_ERROR)
 
 
 def _unguarded_connection(one: UnguardedConnection) -> _HostLine:
@@ -256,20 +282,18 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
 
 def _lines_about(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
     reports = [result.report for result in results if result.report is not None]
-    blind_spots = _blind_spots(results)
+    blind = blind_spots(results)
     if reports:
-        yield from _confirmed(reports, bool(blind_spots))
-    for blind in blind_spots:
-        yield _HostLine(blind, C.COLOR_WARN, names=False)
+        yield from _confirmed(reports, bool(blind))
+    for spot in blind:
+        yield _HostLine(spot, C.COLOR_WARN, names=False)
     for result in results:
         if result.outcome is Outcome.LEFT:
             yield _with_reason(
                 result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN
             )
         elif result.outcome is Outcome.BROKEN_OFF:
-            yield _HostLine(
-                f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED
-            )
+            yield _HostLine(f"file transfer aborted (task: {result.task})", C.COLOR_CHANGED)
         elif result.outcome is Outcome.NOT_BEGUN:
             yield _with_reason(
                 result.host,
@@ -278,7 +302,7 @@ def _lines_about(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
                 "",
                 C.COLOR_OK,
             )
-        elif result.report is None:
+        elif is_unconfirmed(result):
             yield _with_reason(
                 result.host,
                 f"NOT CONFIRMED (task: {result.task}): ",
@@ -288,7 +312,14 @@ def _lines_about(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
             )
 
 
-def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
+def is_unconfirmed(result: ReportedLease) -> bool:
+    """Whether the host has not told what became of the command, and was asked."""
+    if result.outcome is Outcome.CONFIRMED:
+        return result.report is None
+    return result.outcome not in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN)
+
+
+def blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
     """Return which processes the kill passes could not have found."""
     reports = [(result, result.report) for result in results if result.report is not None]
     cleared = "an orphan that cleared its environment"
@@ -310,14 +341,15 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Host
     gone = [process for report in reports for process in report.gone]
     survivors = [process for report in reports for process in report.survivors]
     spared = [process for report in reports for process in report.spared]
-    if not gone and not survivors and not spared:
+    finishing = [process for report in reports for process in report.finishing]
+    if not gone and not survivors and not spared and not finishing:
         yield _HostLine(
-            "nothing was found running" if blind else "nothing was running any more",
+            "nothing was found running" if blind else "nothing was still running",
             C.COLOR_WARN if blind else C.COLOR_OK,
         )
         return
     took = max(report.seconds for report in reports)
-    endings = collections.Counter(process.ended or "exited" for process in gone)
+    endings = collections.Counter(last_signal(process.ended or "exited") for process in gone)
     how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
     text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
     yield _HostLine(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
@@ -330,6 +362,7 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Host
             names=False,
             log=f"{who}: {process.reason}",
         )
+    yield from _transactions(reports)
     for reason in dict.fromkeys(process.reason for process in spared):
         pids = [str(process.pid) for process in spared if process.reason == reason]
         yield _HostLine(
@@ -339,11 +372,42 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Host
         )
 
 
+def _transactions(reports: t.Sequence[KillReport]) -> t.Iterator[_HostLine]:
+    """Yield the lines about transactions: one for each kill pass and each ending."""
+    for report in reports:
+        ended = {
+            how: [process for process in report.gone if process.transaction == how]
+            for how in ("finished", "broken off")
+        }
+        if ended["broken off"]:
+            # What it had started and has ended before is no finished transaction.
+            ended["finished"] = []
+        for before, processes, after, color in (
+            ("finished its transaction: ", ended["finished"], "", C.COLOR_OK),
+            (
+                "BROKEN OFF in its transaction: ",
+                ended["broken off"],
+                ": finish_timeout was over",
+                C.COLOR_ERROR,
+            ),
+            (
+                "left to finish: ",
+                [process for process in report.finishing if process.transaction],
+                "; a process on the host sees to it, and then ends the rest",
+                C.COLOR_WARN,
+            ),
+        ):
+            if processes:
+                # The first one is the highest: apt-get, not the dpkg below it.
+                names = f"{processes[0].program} (pid {processes[0].pid})"
+                yield _HostLine(f"{before}{escaped(names)}{after}", color, names=False)
+
+
 def _unconfirmed(result: ReportedLease) -> str:
     reason = " ".join(result.reason.split())
     if result.outcome is Outcome.TRYING:
         return (
-            f"{reason}. Tried again for {result.retry_for:g} s in all,"
-            " also after this command has ended."
+            f"{reason}. Retrying for {result.retry_for:g} s in total,"
+            " even after this command exits."
         )
     return reason

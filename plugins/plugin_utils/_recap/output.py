@@ -25,6 +25,8 @@ import termios
 import time
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
+
 if t.TYPE_CHECKING:
     from ansible.utils.display import Display
 
@@ -33,31 +35,43 @@ if t.TYPE_CHECKING:
 _READER_SECONDS = 2.0
 
 
-def print_lines(
-    display: Display, lines: t.Sequence[tuple[str, str | None]], log: t.Sequence[str] | None = None
-) -> None:
+def print_lines(display: Display, lines: t.Sequence[Line]) -> None:
     """Print lines, each with its colour, if any reader can be reached.
 
     Without one, nothing is printed. The run still has to end properly.
-
-    Args:
-        display: of core.
-        lines: text and colour of each.
-        log: the lines for the file of C(log_path). Without it, that file gets `lines`.
     """
     try:
         # Log and screen are written separately. Old cores take the colour for the log level of the
         # line, and raise if it is none, as with the colour of headings.
-        for text in [text for text, dummy in lines] if log is None else log:
-            display.display(text, stderr=True, log_only=True)
-        for text, color in lines:
-            display.display(text, color=color, stderr=True, screen_only=True)
+        for line in lines:
+            if line.log != "":
+                log = line.text if line.log is None else line.log
+                display.display(log, stderr=True, log_only=True)
+        for line in lines:
+            display.display(line.text, color=line.color, stderr=True, screen_only=True)
         _await_reader(sys.stderr)
     except OSError:
         # The pipe has no reader, or the terminal was hung up. The terminal of the process may still
         # reach the user who has pressed Ctrl-C.
         with contextlib.suppress(OSError):
-            _on_terminal(text for text, dummy in lines)
+            _on_terminal(line.text for line in lines)
+
+
+def screen_of(display: Display) -> Screen:
+    """Return the screen that standard error is."""
+    width = Screen.width
+    # A program that uses Ansible as a library may have put an object of its own there.
+    is_terminal = bool(getattr(sys.stderr, "isatty", bool)())
+    if is_terminal:
+        try:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        except (AttributeError, OSError, ValueError):
+            width = 80
+    try:
+        "├─└│…".encode(getattr(sys.stderr, "encoding", None) or "ascii")
+    except (UnicodeError, LookupError):
+        return Screen(width, unicode=False, verbosity=display.verbosity, wraps=is_terminal)
+    return Screen(width, verbosity=display.verbosity, wraps=is_terminal)
 
 
 def _await_reader(stream: t.TextIO) -> None:

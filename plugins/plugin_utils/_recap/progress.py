@@ -15,6 +15,8 @@ import sys
 import time
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
+
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
         KillProgress,
@@ -22,6 +24,9 @@ if t.TYPE_CHECKING:
 
 #: Seconds between two updates of the time.
 TICK_SECONDS = 0.5
+
+#: Seconds between two lines about the progress where no line can be written again.
+_LINE_SECONDS = 10.0
 
 #: Go to the first column, and erase the line (ECMA-48, EL).
 _ERASE = "\r\x1b[K"
@@ -31,24 +36,42 @@ class Progress:
     """One line that is written again and again. Times are on the monotonic clock."""
 
     def __init__(
-        self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic
+        self,
+        stream: t.TextIO | None = None,
+        clock: t.Callable[[], float] = time.monotonic,
+        say: t.Callable[[str], None] = lambda text: None,
     ) -> None:
+        """Write to the stream if it is a terminal. Elsewhere `say` prints lines that are news."""
+        self._say = say
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._wanted = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._state: KillProgress | None = None
         self._until = 0.0
+        self._updated = 0.0
+        self._began: float | None = None
+        self._said_at = 0.0
+        self._announced: set[tuple[str, str]] = set()
         self._shown = ""
 
     def update(self, state: KillProgress) -> None:
         """Show this state of the kill orders."""
         self._state = state
-        self._until = self._clock() + state.left
+        self._updated = self._clock()
+        if self._began is None:
+            self._began = self._said_at = self._updated
+        self._until = self._updated + state.left
+        self._announce(state)
         self.tick()
 
     def tick(self) -> None:
-        """Write the line if it has changed."""
-        if not self._wanted or self._state is None:
+        """Write the line if it has changed. Elsewhere print it now and then."""
+        if self._state is None:
+            return
+        if not self._wanted:
+            if not self._state.finishing and self._clock() - self._said_at >= _LINE_SECONDS:
+                self._said_at = self._clock()
+                self._say(self._hosts(self._state))
             return
         text = self.text()[: max(self._columns() - 1, 0)]
         if text != self._shown:
@@ -60,9 +83,36 @@ class Progress:
         state = self._state
         if state is None:
             return ""
+        if state.finishing:
+            since = self._clock() - self._updated
+            first, others = state.finishing[0], len(state.finishing) - 1
+            more = f", and {others} more" if others else ""
+            return escaped(
+                f"treekill: {first.host}: {first.program} is finishing"
+                f" ({first.seconds + since:.0f} s){more}"
+            )
+        return f"treekill: {self._hosts(state)}"
+
+    def _hosts(self, state: KillProgress) -> str:
+        """Return how many hosts are done. The text changes each second."""
         left = math.ceil(self._until - self._clock())
-        grace = "the grace is over" if state.hurried or left <= 0 else f"{left} s of the grace left"
-        return f"treekill: {state.hosts_done} of {state.hosts} hosts done, {grace}"
+        so_far = self._clock() - (self._began or 0.0)
+        grace = (
+            f"the grace is over, {so_far:.0f} s so far"
+            if state.skips_grace or left <= 0
+            else f"{left} s of the grace left"
+        )
+        return f"{state.hosts_done} of {state.hosts} hosts done, {grace}"
+
+    def _announce(self, state: KillProgress) -> None:
+        """Print each transaction once where there is no line that can be written again."""
+        for one in () if self._wanted else state.finishing:
+            if (one.host, one.program) not in self._announced:
+                self._announced.add((one.host, one.program))
+                self._say(
+                    f"{one.host}: {one.program} is finishing ({one.seconds:.0f} s)."
+                    " Ctrl-C: do not wait for it."
+                )
 
     def clear(self) -> None:
         """Remove the line."""

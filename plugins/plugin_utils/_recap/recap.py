@@ -5,19 +5,19 @@
 """The recap, which the user reads after an interruption.
 
 It has a line for each host, the trees as they were, and the command that ends what may still be
-alive.
+alive. Its last line is a verdict.
 """
 
 from __future__ import annotations
 
 import collections
-import os
+import dataclasses
 import shlex
-import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C, command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AlwaysOutcome,
     Outcome,
     ReportedLease,
     RunReport,
@@ -27,22 +27,34 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing imp
     Line,
     Screen,
     draw,
+    wrapped,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hand_off_lines import (
+    elsewhere_lines,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.host_lines import (
     Unguarded,
     folded,
     host_lines,
+    is_unconfirmed,
     natural,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.news import in_event, news
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.sweep_command import (
     words_of_connection,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import Group, Kinds, trees
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict import (
+    Ending,
+    endings,
+    verdict,
+)
 
 if t.TYPE_CHECKING:
     from ansible.utils.display import Display
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
         UnguardedTask,
     )
@@ -51,6 +63,9 @@ if t.TYPE_CHECKING:
 _MAX_TREES = 5
 
 _HEADING_COLUMNS = 79
+
+#: Hosts that the command for a sweep names. If there are more, it goes to the whole inventory.
+_MAX_LIMIT_HOSTS = 10
 
 
 class Recap:
@@ -81,10 +96,36 @@ class Recap:
         self._screen = screen or Screen()
 
     def show(self, display: Display) -> None:
-        """Print it to standard error. So the output of a stdout callback stays valid."""
+        """Print it to standard error. So the output of a stdout callback stays valid.
+
+        Where ansible-runner makes an event of each line, that of the verdict has it as data.
+        """
         lines = self.lines()
-        log = [line.text if line.log is None else line.log for line in lines if line.log != ""]
-        print_lines(display, [(line.text, line.color) for line in lines], log)
+        last = next((index for index, line in enumerate(lines) if line.ends), len(lines))
+        print_lines(display, lines[:last])
+        if lines[last:]:
+            with in_event(self.news):
+                print_lines(display, lines[last:])
+
+    @property
+    def news(self) -> JsonObject:
+        """The verdict as data."""
+        judged = next((line.text for line in self._lines() if line.ends), "")
+        return news(self._report.run, self._report.cause, escaped(judged), self._endings)
+
+    @property
+    def _hosts(self) -> dict[str, list[ReportedLease]]:
+        return by_host(
+            result for result in self._report.results if self._interrupted or _is_news(result)
+        )
+
+    @property
+    def _always(self) -> tuple[AlwaysOutcome, ...]:
+        return self._report.always if self._interrupted else ()
+
+    @property
+    def _endings(self) -> dict[str, Ending]:
+        return endings(self._hosts, self._unguarded, self._always, lost=self._lost)
 
     def lines(self) -> list[Line]:
         """Return the lines of the recap, from top to bottom.
@@ -93,18 +134,23 @@ class Recap:
         anything.
         """
         return [
-            Line(escaped(line.text), line.color, None if line.log is None else escaped(line.log))
+            part
             for line in self._lines()
+            for part in wrapped(
+                dataclasses.replace(
+                    line,
+                    text=escaped(line.text),
+                    log=None if line.log is None else escaped(line.log),
+                ),
+                self._screen,
+            )
         ]
 
     def _lines(self) -> list[Line]:
-        hosts: dict[str, list[ReportedLease]] = collections.defaultdict(list)
-        for result in self._report.results:
-            if self._interrupted or _is_news(result):
-                hosts[result.host].append(result)
-        if not hosts and not self._unguarded and not self._lost:
+        hosts, always = self._hosts, self._always
+        if not hosts and not self._unguarded and not self._lost and not always:
             return (
-                [Line("treekill: nothing was running on any host.", C.COLOR_OK)]
+                [Line("treekill: nothing was running on any host.", C.COLOR_OK, ends=True)]
                 if self._interrupted
                 else []
             )
@@ -114,7 +160,7 @@ class Recap:
         lines = [
             Line(""),
             Line(heading, C.COLOR_HIGHLIGHT),
-            *host_lines(hosts, self._unguarded, self._screen),
+            *host_lines(hosts, self._unguarded, self._screen, always),
         ]
         if self._lost:
             lines.append(
@@ -122,17 +168,23 @@ class Recap:
                     "A guardian of this run was lost."
                     " Its leases are not known, and their processes may be alive.",
                     C.COLOR_ERROR,
+                    wraps=True,
                 )
             )
+        after = after_lines(self._report.after_kill)
         lines += [
-            Line(text, C.COLOR_ERROR if bad else None)
-            for text, bad in after_lines(self._report.after_kill)
+            Line(one.text, C.COLOR_ERROR if one.bad else None, wraps=not one.of_output)
+            for one in after
         ]
-        return (
-            lines
-            + self._drawn([result for results in hosts.values() for result in results])
-            + self._to_finish()
+        shown = [result for results in hosts.values() for result in results]
+        lines += elsewhere_lines(shown, self._screen.verbosity)
+        lines += self._drawn(shown) + self._to_finish()
+        judged = verdict(
+            self._endings,
+            lost=self._lost,
+            after_kill_failed=any(one.bad for one in after),
         )
+        return [*lines, Line(""), judged]
 
     def _drawn(self, results: t.Sequence[ReportedLease]) -> list[Line]:
         """Return the lines of the trees, one tree for each task.
@@ -143,7 +195,7 @@ class Recap:
         alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}
         for result in sorted(results, key=lambda result: natural(result.host)):
             report = result.report
-            if report and (report.gone or report.survivors):
+            if report and (report.gone or report.survivors or report.finishing):
                 top = trees(report, kinds, apart=self._screen.verbosity > 1)
                 key = (result.task, tuple(sorted((group.kind, len(group.pids)) for group in top)))
                 alike.setdefault(key, (top, []))[1].append(escaped(result.host))
@@ -173,6 +225,7 @@ class Recap:
                 Line(
                     f"The trees of {folded(others)} are not drawn here: -v draws them.",
                     C.COLOR_SKIP,
+                    wraps=True,
                 ),
             ]
         return lines
@@ -184,8 +237,10 @@ class Recap:
         )
         if not open_hosts and not self._lost:
             return []
-        # The leases of a lost guardian may be on any host.
-        limit = [] if self._lost else ["--limit", ",".join(open_hosts)]
+        # The leases of a lost guardian may be on any host. A list of many names fits no terminal,
+        # and on the other hosts a sweep of this run finds nothing.
+        everywhere = self._lost or len(open_hosts) > _MAX_LIMIT_HOSTS
+        limit = [] if everywhere else ["--limit", ",".join(open_hosts)]
         texts = [
             self._sweep(limit, words_of_connection(command_line(), log=log))
             for log in (False, True)
@@ -200,25 +255,22 @@ class Recap:
             *limit,
             "--become",
             "-e",
-            f"sweep_run={self._report.run}",
+            f"sweep_runs={self._report.run}",
         ]
-        return "To finish it when they can be reached: " + " ".join(map(shlex.quote, words))
+        away = any(
+            result.outcome in (Outcome.TRYING, Outcome.UNREACHABLE, Outcome.UNDER_WAY)
+            for result in self._report.results
+        )
+        when = " when the hosts are reachable" if away else ""
+        return f"To end what is left{when}, run: " + " ".join(map(shlex.quote, words))
 
 
-def screen_of(display: Display) -> Screen:
-    """Return the screen that standard error is."""
-    width = Screen.width
-    # A program that uses Ansible as a library may have put an object of its own there.
-    if getattr(sys.stderr, "isatty", bool)():
-        try:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        except (AttributeError, OSError, ValueError):
-            width = 80
-    try:
-        "├─└│…".encode(getattr(sys.stderr, "encoding", None) or "ascii")
-    except (UnicodeError, LookupError):
-        return Screen(width, unicode=False, verbosity=display.verbosity)
-    return Screen(width, verbosity=display.verbosity)
+def by_host(results: t.Iterable[ReportedLease]) -> dict[str, list[ReportedLease]]:
+    """Return the results of each host."""
+    hosts: dict[str, list[ReportedLease]] = collections.defaultdict(list)
+    for result in results:
+        hosts[result.host].append(result)
+    return hosts
 
 
 def _title(task: str, hosts: t.Sequence[str]) -> str:
@@ -228,14 +280,8 @@ def _title(task: str, hosts: t.Sequence[str]) -> str:
 
 
 def _needs_sweep(result: ReportedLease) -> bool:
-    if result.report is not None and result.report.survivors:
-        return True
-    return result.outcome in (
-        Outcome.TRYING,
-        Outcome.UNREACHABLE,
-        Outcome.FAILED,
-        Outcome.UNDER_WAY,
-    )
+    has_survivors = result.report is not None and bool(result.report.survivors)
+    return has_survivors or is_unconfirmed(result)
 
 
 def _is_news(result: ReportedLease) -> bool:
@@ -244,4 +290,6 @@ def _is_news(result: ReportedLease) -> bool:
     It is if a process was ended or has survived, or if the result is not confirmed.
     """
     report = result.report
-    return bool(report.gone or report.survivors) if report else result.outcome is not Outcome.LEFT
+    if report is None:
+        return result.outcome is not Outcome.LEFT
+    return bool(report.gone or report.survivors or report.finishing)

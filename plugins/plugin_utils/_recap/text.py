@@ -66,3 +66,8 @@ def seconds(first: float, last: float, short: bool = False) -> str:
         for time in (first, last)
     ]
     return f"{texts[0]} s" if texts[0] == texts[1] else f"{texts[0]} to {texts[1]} s"
+
+
+def last_signal(ended: str) -> str:
+    """Return the last signal that a process got, in words. `ended`: as in the report."""
+    return "no signal" if ended == "exited" else ended

@@ -21,7 +21,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 
 #: Text that the guard puts before the command. It is not the user's, and differs on every host.
-_OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
+_OUR_WORDS = re.compile(
+    r"export TREEKILL=[0-9a-f]{16}/[^\s;]+(?: TREEKILL_KEEP=1)?; "
+    r"|\[ ! -d /proc/self/task \] \|\| trap exit HUP; "
+)
 
 #: The start of a supervisor: a program in one line, which is of no use to a reader.
 _OUR_START = re.compile(r" -c \S*import os,sys[,;].*", re.DOTALL)
@@ -124,18 +127,19 @@ def _rows(report: KillReport) -> list[tuple[str, ReportedProcess]]:
             ("gone", report.gone),
             ("survivors", report.survivors),
             ("spared", report.spared),
+            ("finishing", report.finishing),
         )
         for row in of
     ]
     known = {row.pid for dummy, row in rows}
-    strangers = collections.Counter(
+    unknown_parents = collections.Counter(
         row.ppid
         for dummy, row in rows
         if row.role != "root" and row.ppid not in known and row.ppid != 1
     )
-    if not report.supervised or not strangers:
+    if not report.supervised or not unknown_parents:
         return rows
-    pid = strangers.most_common(1)[0][0]
+    pid = unknown_parents.most_common(1)[0][0]
     root = next((row for dummy, row in rows if row.role == "root" and row.ppid != pid), None)
     supervisor = ReportedProcess(
         pid=pid,

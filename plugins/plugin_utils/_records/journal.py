@@ -14,7 +14,6 @@ full, the power failed) is ignored.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -23,21 +22,16 @@ import stat
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_entry import (
+    JournalEntry,
+    apply,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
     VERSION,
-    Closed,
     Controller,
-    Detached,
-    Done,
-    Hosts,
-    Interrupted,
     JournalRecord,
-    Opened,
-    Over,
     RunHead,
-    Swept,
-    UnknownOutcome,
+    SweptRecord,
     line_of,
     read_record,
     text_of,
@@ -51,81 +45,6 @@ _RUN = re.compile("[0-9a-f]{16}")
 
 #: Bytes. A guardian writes no file longer than this.
 _MAX_BYTES = 64 * 1024 * 1024
-
-#: Outcomes after which a tree may be alive: no outcome, because there was no guardian to learn it,
-#: or no report of the host.
-OPEN_OUTCOMES = (None, Outcome.UNREACHABLE, Outcome.FAILED)
-
-
-@dataclasses.dataclass
-class JournalLease:
-    """One remote command that had not returned when this was last written."""
-
-    lease: str
-    host: str
-    #: The result of its kill order; None if that is not known.
-    outcome: Outcome | UnknownOutcome | None = None
-    ended: int = 0
-    survivors: int = 0
-    #: The time at which it was closed.
-    closed: str = ""
-    #: Whether its task has ended and has left a job. If the run comes to its own end, the job no
-    #: longer belongs to it.
-    detached: bool = False
-    #: Whether a sweep has found nothing of it alive, or has ended it.
-    swept: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether some process of it may be alive."""
-        return not self.swept and (self.outcome in OPEN_OUTCOMES or self.survivors > 0)
-
-
-@dataclasses.dataclass
-class JournalEntry:
-    """One run. Times are ISO 8601 in UTC, as in the file."""
-
-    path: str
-    run: str
-    began: str
-    user: str
-    controller: Controller
-    #: The pid of the main process.
-    pid: int
-    program: str
-    playbooks: tuple[str, ...]
-    inventory: tuple[str, ...]
-    #: C(running): its main process, one of its workers or its guardian lives. C(finished): the run
-    #: came to its own end. C(interrupted): it did not, and its guardian has done what it could.
-    #: C(dead): it did not, and there was no guardian left to do anything. C(elsewhere): according
-    #: to the file it has not ended, and it ran on a machine that can't be asked from here.
-    state: str = "running"
-    #: The signal or event that interrupted it.
-    cause: str = ""
-    #: The time of the interruption.
-    interrupted: str = ""
-    ended: str = ""
-    #: All hosts on which it ever had a lease.
-    hosts: set[str] = dataclasses.field(default_factory=set)
-    #: The leases that were not given back, by id.
-    leases: dict[str, JournalLease] = dataclasses.field(default_factory=dict)
-
-    def open_hosts(self) -> dict[str, list[str]]:
-        """Return the hosts where trees of this run may be alive, with the ids of the leases.
-
-        It returns none while the run is running.
-        """
-        found: dict[str, list[str]] = {}
-        if self.state in ("running", "elsewhere"):
-            return found
-        for lease in self.leases.values():
-            # This includes a lease without an outcome in a run that came to its own end. The
-            # guardian that knew it was lost, and perhaps the kill order with it.
-            if lease.is_open and not (
-                self.state == "finished" and lease.detached and lease.outcome is None
-            ):
-                found.setdefault(lease.host, []).append(lease.lease)
-        return found
 
 
 def entries(directory: str) -> list[JournalEntry]:
@@ -143,59 +62,7 @@ def entries(directory: str) -> list[JournalEntry]:
         for entry in (read(os.path.join(directory, name)) for name in names)
         if entry is not None
     ]
-    return sorted(found, key=lambda entry: (entry.began, entry.run), reverse=True)
-
-
-def open_hosts(directory: str, run: str | None = None) -> dict[str, dict[str, list[str]]]:
-    """Return where trees of runs that are over may be alive: run id, host, ids of the leases.
-
-    The latest run comes first.
-
-    Args:
-        directory: of the journal.
-        run: only this run.
-
-    Raises:
-        OSError: the journal can't be read.
-    """
-    found = {
-        entry.run: entry.open_hosts() for entry in entries(directory) if run in (None, entry.run)
-    }
-    return {name: hosts for name, hosts in found.items() if hosts}
-
-
-def concerns(
-    entry: JournalEntry, runs: t.Collection[str] | None, host: str | None, only_open: bool
-) -> bool:
-    """Whether the entry matches the filters.
-
-    It must be one of these runs (any, if there are none), and have had a lease on that host. With
-    `only_open`, something of it may be alive there.
-    """
-    if runs and entry.run not in runs or host is not None and host not in entry.hosts:
-        return False
-    return not only_open or bool(_open_on(entry, host))
-
-
-def as_result(entry: JournalEntry, host: str | None) -> JsonObject:
-    """Return the entry as the module run_journal returns it, limited to `host` if it is given."""
-    return {
-        "run": entry.run,
-        "began": entry.began,
-        "ended": entry.ended,
-        "user": entry.user,
-        "program": entry.program,
-        "state": entry.state,
-        "cause": entry.cause,
-        "playbooks": list(entry.playbooks),
-        "inventory": list(entry.inventory),
-        "controller": entry.controller.host,
-        "open": _open_on(entry, host),
-    }
-
-
-def _open_on(entry: JournalEntry, host: str | None) -> dict[str, list[str]]:
-    return {name: leases for name, leases in entry.open_hosts().items() if host in (None, name)}
+    return sorted(found, key=lambda entry: (entry.head.began, entry.run), reverse=True)
 
 
 def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> None:
@@ -205,7 +72,7 @@ def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> 
         OSError: it can't be written.
         ValueError: `run` is no run id.
     """
-    append(directory, run, [Swept(lease, host) for lease in leases])
+    append(directory, run, [SweptRecord(lease, host) for lease in leases])
 
 
 def append(directory: str, run: str, records: t.Iterable[JournalRecord]) -> None:
@@ -326,7 +193,9 @@ def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
     """Return the run in these lines; None if they do not name it."""
     head = next((record for record in records if record.get("version") == VERSION), None)
     try:
-        entry = None if head is None else new_entry(path, str(head["run"]), RunHead.from_line(head))
+        entry = (
+            None if head is None else JournalEntry(path, str(head["run"]), RunHead.from_line(head))
+        )
     except (KeyError, TypeError, ValueError):
         return None
     if entry is None or os.path.basename(path) != entry.run + SUFFIX:
@@ -341,69 +210,6 @@ def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
     return entry
 
 
-def new_entry(path: str, run: str, head: RunHead) -> JournalEntry:
-    """Return the entry of a run before its first lease."""
-    return JournalEntry(
-        path,
-        run,
-        head.began,
-        head.user,
-        head.controller,
-        head.pid,
-        head.program,
-        head.playbooks,
-        head.inventory,
-    )
-
-
-def records_of(entry: JournalEntry) -> t.Iterator[JournalRecord]:
-    """Yield the lines that make this entry, without the first one."""
-    yield Hosts(tuple(sorted(entry.hosts)))
-    if entry.cause:
-        yield Interrupted(entry.cause, entry.interrupted)
-    for lease in entry.leases.values():
-        yield Opened(lease.lease, lease.host)
-        if lease.detached:
-            yield Detached(lease.lease)
-        if lease.outcome is not None:
-            yield Closed(lease.lease, lease.outcome, lease.ended, lease.survivors, lease.closed)
-        if lease.swept:
-            yield Swept(lease.lease, lease.host)
-    if entry.ended:
-        yield Over(entry.state, entry.ended)
-
-
-def apply(entry: JournalEntry, record: JournalRecord) -> None:
-    """Add the content of one line to an entry.
-
-    Raises KeyError if the entry does not know the lease.
-    """
-    match record:
-        case Hosts():
-            entry.hosts.update(record.hosts)
-        case Opened():
-            entry.hosts.add(record.host)
-            entry.leases[record.lease] = JournalLease(record.lease, record.host)
-        case Done():
-            entry.leases.pop(record.lease, None)
-        case Detached():
-            entry.leases[record.lease].detached = True
-        case Closed():
-            lease = entry.leases[record.lease]
-            lease.outcome, lease.ended, lease.survivors, lease.closed = (
-                record.outcome,
-                record.ended,
-                record.survivors,
-                record.at,
-            )
-        case Swept():
-            entry.leases[record.lease].swept = True
-        case Interrupted():
-            entry.cause, entry.interrupted = record.cause, record.at
-        case Over():
-            entry.state, entry.ended = record.state, record.at
-
-
 def _state(entry: JournalEntry, locked: bool, written: float) -> str:
     if locked:
         return "running"
@@ -414,8 +220,8 @@ def _state(entry: JournalEntry, locked: bool, written: float) -> str:
     # its time, because machines may share home and name.
     if (
         here.boot
-        and here.boot == entry.controller.boot
-        or here.host == entry.controller.host
+        and here.boot == entry.head.controller.boot
+        or here.host == entry.head.controller.host
         and written < _booted()
     ):
         return "dead"

@@ -93,36 +93,38 @@ class UnknownOutcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Hosts:
+class HostsRecord:
     """Hosts on which the run has had leases."""
 
     hosts: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
+class OpenedRecord:
     """A lease was granted."""
 
     lease: str
     host: str
+    #: What its connection connects to; empty if that is not known.
+    address: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
+class DoneRecord:
     """A lease was given back."""
 
     lease: str
 
 
 @dataclasses.dataclass(frozen=True)
-class Detached:
+class DetachedRecord:
     """The asynchronous job of a lease outlives its task."""
 
     lease: str
 
 
 @dataclasses.dataclass(frozen=True)
-class Closed:
+class ClosedRecord:
     """A broken lease was closed."""
 
     lease: str
@@ -133,7 +135,7 @@ class Closed:
 
 
 @dataclasses.dataclass(frozen=True)
-class Swept:
+class SweptRecord:
     """A sweep has found nothing of a lease alive on its host."""
 
     lease: str
@@ -141,7 +143,14 @@ class Swept:
 
 
 @dataclasses.dataclass(frozen=True)
-class Interrupted:
+class RemindedRecord:
+    """A later run has told the user that a sweep of this one is due."""
+
+    at: str
+
+
+@dataclasses.dataclass(frozen=True)
+class InterruptedRecord:
     """The run was interrupted. `cause`: the signal or event."""
 
     cause: str
@@ -149,7 +158,7 @@ class Interrupted:
 
 
 @dataclasses.dataclass(frozen=True)
-class Over:
+class OverRecord:
     """The run is over. `state`: C(finished) or C(interrupted)."""
 
     state: str
@@ -157,22 +166,33 @@ class Over:
 
 
 #: A line after the first.
-JournalRecord = Hosts | Opened | Done | Detached | Closed | Swept | Interrupted | Over
+JournalRecord = (
+    HostsRecord
+    | OpenedRecord
+    | DoneRecord
+    | DetachedRecord
+    | ClosedRecord
+    | SweptRecord
+    | RemindedRecord
+    | InterruptedRecord
+    | OverRecord
+)
 
 
 def line_of(record: JournalRecord) -> JsonObject:
     """Return the JSON object of a line. Its first key gives its kind."""
     line: JsonObject
     match record:
-        case Hosts():
+        case HostsRecord():
             line = {"hosts": [*record.hosts]}
-        case Opened():
-            line = {"opened": record.lease, "host": record.host}
-        case Done():
+        case OpenedRecord():
+            address = {"address": record.address} if record.address else {}
+            line = {"opened": record.lease, "host": record.host, **address}
+        case DoneRecord():
             line = {"done": record.lease}
-        case Detached():
+        case DetachedRecord():
             line = {"detached": record.lease}
-        case Closed():
+        case ClosedRecord():
             counts = {"ended": record.ended, "survivors": record.survivors}
             line = {
                 "settled": record.lease,
@@ -180,11 +200,13 @@ def line_of(record: JournalRecord) -> JsonObject:
                 **counts,
                 **_at(record.at),
             }
-        case Swept():
+        case SweptRecord():
             line = {"swept": record.lease, "host": record.host}
-        case Interrupted():
+        case RemindedRecord():
+            line = {"reminded": record.at}
+        case InterruptedRecord():
             line = {"interrupted": record.cause, **_at(record.at)}
-        case Over():
+        case OverRecord():
             line = {"over": record.state, "at": record.at}
     return line
 
@@ -203,10 +225,10 @@ def read_record(line: t.Mapping[str, t.Any]) -> JournalRecord | None:
     return None if kind is None else _READERS[kind](line)
 
 
-def _read_closed(line: t.Mapping[str, t.Any]) -> Closed:
+def _read_closed(line: t.Mapping[str, t.Any]) -> ClosedRecord:
     text = str(line["outcome"])
     outcome = next((one for one in Outcome if one.value == text), None) or UnknownOutcome(text)
-    return Closed(
+    return ClosedRecord(
         str(line["settled"]),
         outcome,
         int(line["ended"]),
@@ -215,19 +237,24 @@ def _read_closed(line: t.Mapping[str, t.Any]) -> Closed:
     )
 
 
-def _read_over(line: t.Mapping[str, t.Any]) -> Over | None:
+def _read_over(line: t.Mapping[str, t.Any]) -> OverRecord | None:
     state = line["over"]
-    return Over(state, str(line["at"])) if state in ("finished", "interrupted") else None
+    return OverRecord(state, str(line["at"])) if state in ("finished", "interrupted") else None
 
 
 #: By the key that gives the kind of a line.
 _READERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], JournalRecord | None]] = {
-    "hosts": lambda line: Hosts(tuple(map(str, line["hosts"]))),
-    "opened": lambda line: Opened(str(line["opened"]), str(line["host"])),
-    "done": lambda line: Done(str(line["done"])),
-    "detached": lambda line: Detached(str(line["detached"])),
+    "hosts": lambda line: HostsRecord(tuple(map(str, line["hosts"]))),
+    "opened": lambda line: OpenedRecord(
+        str(line["opened"]), str(line["host"]), str(line.get("address", ""))
+    ),
+    "done": lambda line: DoneRecord(str(line["done"])),
+    "detached": lambda line: DetachedRecord(str(line["detached"])),
     "settled": _read_closed,
-    "swept": lambda line: Swept(str(line["swept"]), str(line.get("host", ""))),
-    "interrupted": lambda line: Interrupted(str(line["interrupted"]), str(line.get("at", ""))),
+    "swept": lambda line: SweptRecord(str(line["swept"]), str(line.get("host", ""))),
+    "reminded": lambda line: RemindedRecord(str(line["reminded"])),
+    "interrupted": lambda line: InterruptedRecord(
+        str(line["interrupted"]), str(line.get("at", ""))
+    ),
     "over": _read_over,
 }

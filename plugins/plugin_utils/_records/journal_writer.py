@@ -19,13 +19,16 @@ import os
 import time
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
+    journal,
+    journal_entry,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
-    Done,
-    Hosts,
+    DoneRecord,
+    HostsRecord,
     JournalRecord,
-    Opened,
+    OpenedRecord,
     RunHead,
 )
 
@@ -63,7 +66,7 @@ class JournalWriter:
         self._path = journal.path_of(directory, run)
         self._head = journal.first_line(run, head)
         #: The run as this writer knows it, because the file may be lost.
-        self._entry = journal.new_entry(self._path, run, head)
+        self._entry = journal_entry.JournalEntry(self._path, run, head)
         #: Records that are not in the file yet, in their order. A lease that was given back
         #: meanwhile leaves only the name of its host.
         self._missed: dict[str, JournalRecord] = {}
@@ -129,16 +132,18 @@ class JournalWriter:
         with contextlib.suppress(
             KeyError
         ):  # An earlier guardian granted the lease, and could not record it.
-            journal.apply(self._entry, record)
+            journal_entry.apply(self._entry, record)
         self._number += 1
         opened = (
-            self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+            self._missed.pop(f"opened/{record.lease}", None)
+            if isinstance(record, DoneRecord)
+            else None
         )
-        if isinstance(opened, Opened):
-            self._missed[f"host/{opened.host}"] = Hosts((opened.host,))
+        if isinstance(opened, OpenedRecord):
+            self._missed[f"host/{opened.host}"] = HostsRecord((opened.host,))
         else:
             self._missed[
-                f"opened/{record.lease}" if isinstance(record, Opened) else f"{self._number}"
+                f"opened/{record.lease}" if isinstance(record, OpenedRecord) else f"{self._number}"
             ] = record
 
     @contextlib.contextmanager
@@ -198,11 +203,11 @@ class JournalWriter:
         entry = self._entry if found is None else found[0]
         for record in self._missed.values():
             with contextlib.suppress(KeyError):
-                journal.apply(entry, record)
+                journal_entry.apply(entry, record)
         self._write_anew(entry)
 
-    def _write_anew(self, entry: journal.JournalEntry) -> None:
-        content = self._head + b"".join(map(journal.line, journal.records_of(entry)))
+    def _write_anew(self, entry: journal_entry.JournalEntry) -> None:
+        content = self._head + b"".join(map(journal.line, journal_entry.records_of(entry)))
         replace(self._path, content, wait_for_disk=False)
         # This releases the lock, for which other processes may wait.
         self._close()

@@ -26,17 +26,19 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import append
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
-    Closed,
+    ClosedRecord,
     Controller,
-    Detached,
-    Done,
-    Interrupted,
+    DetachedRecord,
+    DoneRecord,
+    InterruptedRecord,
     JournalRecord,
-    Opened,
-    Over,
+    OpenedRecord,
+    OverRecord,
     RunHead,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    DueNotice,
+    RemindedOrder,
     ReportOrder,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import (
@@ -63,7 +65,7 @@ class RunRecorder:
 
     def __init__(self, run: str, pid: int, options: RecordOptions) -> None:
         """`pid`: of the main process."""
-        #: Warnings for the user: what could not be written.
+        #: Warnings for the user: what could not be written, and what else goes wrong.
         self.warnings: list[str] = []
         self.records = Records(run, _head(pid), options)
         self._warned: set[str] = set()
@@ -72,6 +74,10 @@ class RunRecorder:
         self._closed = 0
         self._interrupted: str | None = None
         self._complete = False
+        #: The reminder of a sweep that is due, and the runs that it is about.
+        self._due = DueNotice((), "")
+        self._reminds = True
+        self._reminded = False
 
     def start_writer(self, starter: socket.socket) -> None:
         """Start the writer. The guardian does so before it serves.
@@ -86,7 +92,7 @@ class RunRecorder:
     def serve(self, loop: Loop) -> None:
         """Send all further records to the writer."""
         if self._writer is not None:
-            self._queue = WriterQueue(loop, self._writer, self._failed)
+            self._queue = WriterQueue(loop, self._writer, self._failed, self._sweep_is_due)
 
     # The journal.
 
@@ -95,20 +101,20 @@ class RunRecorder:
 
         A record that is late would be missing if the controller is lost.
         """
-        self._add(Opened(lease.lease, lease.host))
+        self._add(OpenedRecord(lease.lease, lease.host, lease.terms.address))
 
     def done(self, lease: str) -> None:
         """Record that the command of a lease has returned."""
-        self._add(Done(lease))
+        self._add(DoneRecord(lease))
 
     def detached(self, lease: str) -> None:
         """Record that an asynchronous job outlives its task."""
-        self._add(Detached(lease))
+        self._add(DetachedRecord(lease))
 
     def interrupted(self, cause: str) -> None:
         """Record the interruption of the run."""
         self._interrupted = _now()
-        self._add(Interrupted(cause, self._interrupted))
+        self._add(InterruptedRecord(cause, self._interrupted))
 
     def closed(self, closed: t.Sequence[tuple[Lease, LeaseResult]]) -> None:
         """Record the results of these leases.
@@ -117,8 +123,13 @@ class RunRecorder:
         """
         for lease, result in closed[self._closed :]:
             report = result.report
-            ended, survivors = (len(report.gone), len(report.survivors)) if report else (0, 0)
-            self._add(Closed(lease.lease, result.outcome, ended, survivors, _now()))
+            # What was left to finish is alive as well: a later sweep looks for it.
+            ended, survivors = (
+                (len(report.gone), len(report.survivors) + len(report.finishing))
+                if report
+                else (0, 0)
+            )
+            self._add(ClosedRecord(lease.lease, result.outcome, ended, survivors, _now()))
         self._closed = len(closed)
 
     def over(self, loop: Loop) -> None:
@@ -127,7 +138,7 @@ class RunRecorder:
         if queue is not None:
             if self.records.options.journal_path:
                 queue.write_last_line(
-                    Over("interrupted" if self._interrupted else "finished", _now())
+                    OverRecord("interrupted" if self._interrupted else "finished", _now())
                 )
             deadline = loop.clock() + _LAST_SECONDS
             loop.after(_LAST_SECONDS, lambda: None)
@@ -142,7 +153,7 @@ class RunRecorder:
     def record_report(self, report: RunReport, complete: bool) -> None:
         """Write the report, or write it again with more results. An empty report is not written."""
         # An ordinary run of network devices without an interruption has no news.
-        news = report.results or self._interrupted and report.unguarded
+        news = report.results or self._interrupted and (report.unguarded or report.always)
         if (
             self._queue is not None
             and self.records.options.report_path
@@ -158,6 +169,24 @@ class RunRecorder:
             call()
         else:
             self._queue.when_written(call)
+
+    def _sweep_is_due(self, news: DueNotice) -> None:
+        self._due = news
+
+    def remind_of_nothing(self) -> None:
+        """Leave the reminder of a sweep to a later run: this one sweeps."""
+        self._reminds = False
+
+    @property
+    def reminder(self) -> tuple[str, ...]:
+        """The warning that a sweep is due, if it is and the user is to be reminded."""
+        return (self._due.reminder,) if self._reminds and self._due.due else ()
+
+    def warnings_are_sent(self) -> None:
+        """Note which earlier runs the main process reminds of: it has the warnings."""
+        if self.reminder and not self._reminded and self._queue is not None:
+            self._queue.note_reminded(RemindedOrder(self._due.due, _now()))
+            self._reminded = True
 
     def _failed(self, what: str, reason: str) -> None:
         if what not in self._warned:
@@ -213,11 +242,11 @@ def note_without_guardian(options: RecordOptions, run: str, record: JournalRecor
 
 
 def end_without_guardian(options: RecordOptions, run: str) -> None:
-    """Record that the run has come to its own end.
+    """Record that the run has ended by itself.
 
     Leases that are open in the journal by then have not returned, as far as is known.
     """
-    note_without_guardian(options, run, Over("finished", _now()))
+    note_without_guardian(options, run, OverRecord("finished", _now()))
 
 
 def _now() -> str:

@@ -39,6 +39,7 @@ def content(head: RunHead, order: ReportOrder) -> bytes:
         **run,
         **times,
         "unprotected": unprotected,
+        **({"always": [entry.to_message() for entry in report.always]} if report.always else {}),
         "trees": trees,
     }
     # ASCII, because process names on a host may be no Unicode.
@@ -63,6 +64,7 @@ def _tree(lease: ReportedLease) -> JsonObject:
             (report.gone, "gone"),
             (report.survivors, "survived"),
             (report.spared, "spared"),
+            (report.finishing, "finishing"),
         )
         for row in rows
     ]
@@ -76,6 +78,7 @@ def _tree(lease: ReportedLease) -> JsonObject:
             "unreadable": report.unreadable,
             "seconds": report.seconds,
             "processes": [_process(row, state) for row, state in rows],
+            "elsewhere": [one.to_message() for one in report.elsewhere],
         },
     }
 
@@ -92,6 +95,7 @@ def _process(row: ReportedProcess, state: str) -> JsonObject:
         "ended": row.ended,
         "seconds": row.seconds,
         "reason": row.reason,
+        **({"transaction": row.transaction} if row.transaction else {}),
     }
 
 

@@ -50,29 +50,49 @@ class EndOrder:
 
 @dataclasses.dataclass(frozen=True)
 class SyncOrder(JsonRecord):
-    """An order to answer when all earlier orders are written. Answer: `Synced`."""
+    """An order to answer when all earlier orders are written. Answer: `SyncAnswer`."""
 
     #: A number that the answer repeats.
     sync: int
 
 
-WriterOrder = ReportOrder | LineOrder | EndOrder | SyncOrder
+@dataclasses.dataclass(frozen=True)
+class RemindedOrder(JsonRecord):
+    """An order to note that the user was reminded of these runs."""
+
+    reminded: tuple[str, ...]
+    at: str
+
+
+WriterOrder = ReportOrder | LineOrder | EndOrder | SyncOrder | RemindedOrder
 
 
 @dataclasses.dataclass(frozen=True)
-class Synced(JsonRecord):
+class SyncAnswer(JsonRecord):
     """The answer that all orders before the one with this number are written."""
 
     synced: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed(JsonRecord):
+class WriteFailure(JsonRecord):
     """The answer that something could not be written."""
 
     #: C(journal) or C(report); empty for both.
     failed: str
     reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DueNotice(JsonRecord):
+    """The news that a sweep of these runs is due, and the reminder of it."""
+
+    due: tuple[str, ...]
+    reminder: str
+
+
+#: What the writer sends.
+WriterAnswer = SyncAnswer | WriteFailure | DueNotice
 
 
 def order_frame(order: WriterOrder) -> JsonObject:
@@ -84,7 +104,7 @@ def order_frame(order: WriterOrder) -> JsonObject:
             return {"add": line_of(order.record)}
         case EndOrder():
             return {"end": line_of(order.record)}
-        case SyncOrder():
+        case SyncOrder() | RemindedOrder():
             return order.to_message()
 
 
@@ -94,6 +114,8 @@ def read_order(frame: JsonObject) -> WriterOrder:
         return ReportOrder.from_message(frame["report"])
     if "sync" in frame:
         return SyncOrder.from_message(frame)
+    if "reminded" in frame:
+        return RemindedOrder.from_message(frame)
     kind, content = (LineOrder, frame["add"]) if "add" in frame else (EndOrder, frame.get("end"))
     record = read_record(content) if isinstance(content, dict) else None
     if record is None:
@@ -101,6 +123,8 @@ def read_order(frame: JsonObject) -> WriterOrder:
     return kind(record)
 
 
-def read_writer_answer(frame: JsonObject) -> Synced | Failed:
+def read_writer_answer(frame: JsonObject) -> WriterAnswer:
     """Return the writer's answer in a frame. Raises MessageError if it holds none."""
-    return Failed.from_message(frame) if "failed" in frame else Synced.from_message(frame)
+    if "due" in frame:
+        return DueNotice.from_message(frame)
+    return WriteFailure.from_message(frame) if "failed" in frame else SyncAnswer.from_message(frame)

@@ -24,26 +24,32 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
     FrameReader,
     encode,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import report_file
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import due, report_file
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    RemindedRecord,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import (
     Bounds,
     JournalWriter,
     prune,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import (
-    remove_leftovers,
-)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
-    Failed,
+    DueNotice,
     LineOrder,
+    RemindedOrder,
     ReportOrder,
-    Synced,
+    SyncAnswer,
     SyncOrder,
+    WriteFailure,
+    WriterAnswer,
     WriterOrder,
     read_order,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.leftovers import (
+    remove_leftovers,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
@@ -191,6 +197,13 @@ class Writer:
             ),
         )
 
+        self._try("journal", lambda: self._remind(journal.directory))
+
+    def _remind(self, directory: str) -> None:
+        found = due.due(directory)
+        if found:
+            self._answer(DueNotice(tuple(entry.run for entry in found), due.reminder(found)))
+
     def serve(self) -> None:
         """Serve as long as the guardian lives, and carry out all of its orders."""
         reader = FrameReader(MAX_REPORT_BYTES)
@@ -201,9 +214,13 @@ class Writer:
     def _carry_out(self, order: WriterOrder) -> None:
         journal = self._journal
         if isinstance(order, SyncOrder):
-            self._answer(Synced(order.sync))
+            self._answer(SyncAnswer(order.sync))
         elif isinstance(order, ReportOrder):
             self._try("report", lambda: self._write_report(order))
+        elif isinstance(order, RemindedOrder):
+            if journal is not None:
+                told = RemindedRecord(order.at)
+                self._try("journal", lambda: due.note(journal.directory, order.reminded, told))
         elif journal is not None:
             write = journal.write_line if isinstance(order, LineOrder) else journal.write_last_line
             self._try("journal", lambda: write(order.record))
@@ -215,9 +232,9 @@ class Writer:
     def _try(self, what: str, write: t.Callable[[], object]) -> None:
         reason = _tried(write)
         if reason:
-            self._answer(Failed(what, reason))
+            self._answer(WriteFailure(what, reason))
 
-    def _answer(self, answer: Synced | Failed) -> None:
+    def _answer(self, answer: WriterAnswer) -> None:
         try:
             self._orders.sendall(encode(answer.to_message()))
         except OSError:

@@ -22,18 +22,20 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
     encode,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
-    Done,
-    Hosts,
+    DoneRecord,
+    HostsRecord,
     JournalRecord,
-    Opened,
+    OpenedRecord,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    DueNotice,
     EndOrder,
-    Failed,
     LineOrder,
+    RemindedOrder,
     ReportOrder,
-    Synced,
     SyncOrder,
+    WriteFailure,
+    WriterAnswer,
     WriterOrder,
     order_frame,
     read_writer_answer,
@@ -53,9 +55,21 @@ class WriterQueue:
     """Queue of records and reports for the writer."""
 
     def __init__(
-        self, loop: Loop, connection: socket.socket, failed: t.Callable[[str, str], None]
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        failed: t.Callable[[str, str], None],
+        due: t.Callable[[DueNotice], None] = lambda due: None,
     ) -> None:
-        """`failed` is called with what could not be written (journal or report), and the reason."""
+        """Send nothing yet.
+
+        Args:
+            loop: of the guardian.
+            connection: to the writer.
+            failed: called with what could not be written (journal or report), and the reason.
+            due: called if a sweep of earlier runs is due.
+        """
+        self._due = due
         self._loop = loop
         self._connection = connection
         self._failed = failed
@@ -88,12 +102,14 @@ class WriterQueue:
         host.
         """
         pending = (
-            self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+            self._pending.pop(f"opened/{record.lease}", None)
+            if isinstance(record, DoneRecord)
+            else None
         )
-        if isinstance(pending, LineOrder) and isinstance(pending.record, Opened):
+        if isinstance(pending, LineOrder) and isinstance(pending.record, OpenedRecord):
             host = pending.record.host
-            self._put(f"host/{host}", LineOrder(Hosts((host,))))
-        elif isinstance(record, Opened):
+            self._put(f"host/{host}", LineOrder(HostsRecord((host,))))
+        elif isinstance(record, OpenedRecord):
             self._put(f"opened/{record.lease}", LineOrder(record))
         else:
             self._put("", LineOrder(record))
@@ -106,6 +122,10 @@ class WriterQueue:
     def write_last_line(self, record: JournalRecord) -> None:
         """Write the last line of the journal."""
         self._put("", EndOrder(record))
+
+    def note_reminded(self, order: RemindedOrder) -> None:
+        """Note in the journal that the user was reminded."""
+        self._put("", order)
 
     def when_written(self, call: t.Callable[[], None]) -> None:
         """Call once, when all records are on the disk or the disk has not answered in time.
@@ -161,9 +181,11 @@ class WriterQueue:
         if not chunk:
             self._writer_gone()
 
-    def _on_answer(self, answer: Synced | Failed) -> None:
-        if isinstance(answer, Failed):
+    def _on_answer(self, answer: WriterAnswer) -> None:
+        if isinstance(answer, WriteFailure):
             self._failed(answer.failed, answer.reason)
+        elif isinstance(answer, DueNotice):
+            self._due(answer)
         else:
             self._unconfirmed = answer.synced != self._number
             self._stuck = False

@@ -21,22 +21,20 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
     AfterKillProgress,
+    AlwaysOutcome,
     KillProgress,
     RunReport,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import (
-    ATTEMPT_TIMEOUT,
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, wrapped
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import (
+    print_lines,
+    screen_of,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import ReportWait
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
-
-#: The main process waits for the grace and this long: for connections, and for passes that find
-#: more processes than expected.
-_REPORT_MARGIN_SECONDS = 15.0
 
 display = Display()
 
@@ -44,19 +42,25 @@ display = Display()
 class FinalReport:
     """The request for the report of a run, and the wait for it."""
 
-    def __init__(self, path: str, patience: float, signals: RunSignals, after_kill: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        patience: float,
+        signals: RunSignals,
+        always: tuple[AlwaysOutcome, ...] = (),
+    ) -> None:
         """Ask nothing yet.
 
         Args:
             path: the path of the guardian's socket.
             patience: seconds to wait for an answer if nothing has interrupted the run.
             signals: the signals of the run.
-            after_kill: whether anything is to run after the kill.
+            always: what became of the `always` sections, for the report.
         """
         self._path = path
         self._patience = patience
         self._signals = signals
-        self._after_kill = after_kill
+        self._always = always
 
     def receive(self, wait: bool) -> RunReport:
         """Return the guardian's report, which is incomplete if the wait has ended early.
@@ -67,7 +71,7 @@ class FinalReport:
             OSError, FrameError, WrongPeer: the guardian gives no report.
         """
         channel = Channel(endpoint.connect(self._path, timeout=self._patience))
-        channel.send(request_frame(ReportRequest(wait)))
+        channel.send(request_frame(ReportRequest(wait, self._always)))
         report_wait = ReportWait(channel, self._path, print_line)
         # An uninterrupted run must not be held up.
         answer = report_wait.next_answer(
@@ -78,7 +82,7 @@ class FinalReport:
         if isinstance(answer, RunReport):
             return answer
         print_line(
-            f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s."
+            f"{counted(answer.untried, 'kill order')} given; grace period {answer.grace:g} s."
             f" {self._signals.effects}"
         )
         return self._await_orders(channel, report_wait, answer)
@@ -86,28 +90,18 @@ class FinalReport:
     def _await_orders(
         self, channel: Channel, report_wait: ReportWait, first: KillProgress
     ) -> RunReport:
-        """Return the report, as it is when the wait ends.
+        """Return the report.
 
-        Each order that is done extends the wait.
+        The guardian gives each try of an order a limit, so the wait for it needs none. What runs
+        after the kill has a limit here too.
         """
-        # after_kill starts after the last courier.
-        deadline = (
-            time.monotonic()
-            + first.grace
-            + _REPORT_MARGIN_SECONDS
-            + (ATTEMPT_TIMEOUT if self._after_kill else 0.0)
-        )
-        progress, in_hand = Progress(), first.in_hand
+        progress = Progress(say=print_line)
         answer: RunReport | KillProgress = first
         try:
             while isinstance(answer, KillProgress):
+                deadline = None
                 if answer.after_kill is None:
                     progress.update(answer)
-                    if answer.in_hand < in_hand:
-                        in_hand, deadline = (
-                            answer.in_hand,
-                            max(deadline, time.monotonic() + _REPORT_MARGIN_SECONDS),
-                        )
                 else:
                     progress.clear()
                     deadline = self._announce_after(answer.after_kill)
@@ -123,26 +117,31 @@ class FinalReport:
         """
         self._signals.allow_one_more()
         print_line(
-            f"after_kill: {', '.join(after.files)} runs on {len(after.hosts)} hosts,"
-            f" for {after.timeout:g} s at most. Ctrl-C: interrupt it. Again: do not wait."
+            f"after_kill: {', '.join(after.files)} is running on"
+            f" {counted(len(after.hosts), 'host')}, for {after.timeout:g} s at most."
+            " Press Ctrl-C to interrupt it, again to skip the report."
         )
         return time.monotonic() + after.seconds
 
-    @staticmethod
     def _next(
-        channel: Channel, report_wait: ReportWait, progress: Progress, deadline: float
+        self, channel: Channel, report_wait: ReportWait, progress: Progress, deadline: float | None
     ) -> RunReport | KillProgress:
         answer = report_wait.next_answer(progress.tick, deadline)
         if answer is None:
-            channel.send(request_frame(ReportRequest(wait=False)))
+            channel.send(request_frame(ReportRequest(wait=False, always=self._always)))
             while not isinstance(answer, RunReport):
                 answer = report_wait.next_answer(progress.tick)
         return answer
 
 
+def counted(number: int, noun: str) -> str:
+    """Return the number and the noun, with its plural unless it is one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def print_line(text: str) -> None:
-    """Print a line of this collection to stderr.
+    """Print a line of this collection to stderr. A terminal gets it wrapped at words.
 
     The output of a stdout callback (json, yaml) must stay as it is.
     """
-    print_lines(display, [(f"treekill: {text}", None)])
+    print_lines(display, wrapped(Line(f"treekill: {text}", wraps=True), screen_of(display)))

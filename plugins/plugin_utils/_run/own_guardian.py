@@ -21,10 +21,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
     AfterKillPlan,
-    AfterKillRequest,
-    FrontProgram,
+    AfterKillPlanNotice,
+    AlwaysAnswer,
+    AlwaysRequest,
+    Launcher,
     LeaveRequest,
-    MainProcess,
+    MainProcessNotice,
+    read_answer,
     request_frame,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import launcher
@@ -44,7 +47,10 @@ _REPLY_SECONDS = 5.0
 
 #: The longest wait at the end of an uninterrupted run if the guardian has already left a worker
 #: without an answer.
-_LATE_REPLY_SECONDS = 1.0
+_UNRESPONSIVE_REPLY_SECONDS = 1.0
+
+#: Seconds between two looks whether the guardian is gone, while the main process waits for trees.
+_LOOK_SECONDS = 0.5
 
 display = Display()
 
@@ -62,7 +68,7 @@ class OwnGuardian:
             client: the client of the run.
             on_loss: called when the guardian was lost, with whether it was killed.
         """
-        self._client = client
+        self._guardian_client = client
         self._on_loss = on_loss
         self._after: AfterPlan | None = None
         self._after_sent: AfterKillPlan | None = None
@@ -71,23 +77,17 @@ class OwnGuardian:
         self._socket_identity: tuple[int, int] | None = None
 
     @property
-    def is_met(self) -> bool:
-        """Whether there is a guardian, as far as is known."""
-        return self._connection is not None
-
-    @property
     def is_gone(self) -> bool:
         """Whether there is no guardian, or it has hung up."""
         return self._connection is None or _has_hung_up(self._connection)
 
-    @property
-    def has_after_kill(self) -> bool:
-        """Whether anything is to run after the kill."""
-        return self._after is not None
-
     def patience(self, interrupted: bool = False) -> float:
         """Return the longest wait for an answer at the end of the run, in seconds."""
-        return _LATE_REPLY_SECONDS if self._client.is_late and not interrupted else _REPLY_SECONDS
+        return (
+            _UNRESPONSIVE_REPLY_SECONDS
+            if self._guardian_client.is_unresponsive and not interrupted
+            else _REPLY_SECONDS
+        )
 
     def meet(self) -> None:
         """Find or start the guardian, and connect to it.
@@ -96,11 +96,11 @@ class OwnGuardian:
             EndpointError, OSError, WrongPeer: no guardian can be started.
         """
         path = guardian_process.ensure(
-            self._client.run,
-            self._client.main,
-            self._client.pipes,
-            self._client.records,
-            self._client.page,
+            self._guardian_client.run,
+            self._guardian_client.main,
+            self._guardian_client.pipes,
+            self._guardian_client.records,
+            self._guardian_client.page,
         )
         os.environ[endpoint.ENVIRONMENT] = path
         connection = endpoint.connect(path, timeout=5.0)
@@ -110,12 +110,14 @@ class OwnGuardian:
             endpoint.identity(path),
         )
         self._after_sent = self._after_message()
-        Channel(connection).send(request_frame(MainProcess(self._launcher(), self._after_sent)))
+        Channel(connection).send(
+            request_frame(MainProcessNotice(self._launcher(), self._after_sent))
+        )
         if before is not None:
             with contextlib.suppress(OSError):
                 # The old guardian may still be running, although its socket is gone. Its after_kill
                 # is cancelled, so that it does not run twice.
-                Channel(before).send(request_frame(AfterKillRequest(None)))
+                Channel(before).send(request_frame(AfterKillPlanNotice(None)))
             before.close()
 
     def set_after_kill(self, plan: AfterPlan | None) -> None:
@@ -127,18 +129,18 @@ class OwnGuardian:
             self._after_sent = message
             with contextlib.suppress(OSError):
                 # The guardian is gone: the next one gets the plan.
-                Channel(self._connection).send(request_frame(AfterKillRequest(message)))
+                Channel(self._connection).send(request_frame(AfterKillPlanNotice(message)))
 
     def _after_message(self) -> AfterKillPlan | None:
         return self._after.as_message() if self._after is not None else None
 
-    def _launcher(self) -> FrontProgram | None:
+    def _launcher(self) -> Launcher | None:
         """Return the program whose end ends the run; None if there is none."""
-        program = launcher.find(self._client.main.pid)
+        program = launcher.find(self._guardian_client.main.pid)
         return (
             None
             if program is None
-            else FrontProgram(program.name, program.process.pid, program.process.start)
+            else Launcher(program.name, program.process.pid, program.process.start)
         )
 
     def replace_if_lost(self) -> None:
@@ -186,13 +188,40 @@ class OwnGuardian:
         self._on_loss(killed)
         return True
 
-    def await_freeze(self) -> None:
-        """Wait for the guardian to freeze the clients after a signal."""
+    def await_freeze(self) -> bool:
+        """Wait for the guardian to freeze the clients after a signal. Return whether it has."""
         if self._connection is None:
-            return
+            return False
         readable = select.poll()
         readable.register(self._connection, select.POLLIN)
-        readable.poll(_FREEZE_SECONDS * 1000)
+        return [event for dummy, event in readable.poll(_FREEZE_SECONDS * 1000)] == [select.POLLIN]
+
+    def forget_freeze(self) -> None:
+        """Read what `await_freeze` would have waited for, so that it waits for the next freeze."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                # There is nothing to read, or the guardian is gone.
+                self._connection.recv(64, socket.MSG_DONTWAIT)
+
+    def await_trees(self) -> AlwaysAnswer | None:
+        """Wait until each tree in flight is gone or its kill order was tried.
+
+        Returns:
+            The guardian's answer; None if there is no guardian any longer.
+        """
+        path = os.environ[endpoint.ENVIRONMENT]
+        try:
+            channel = Channel(endpoint.connect(path, timeout=self.patience(interrupted=True)))
+            channel.send(request_frame(AlwaysRequest(), 1))
+            channel.socket.settimeout(_LOOK_SECONDS)
+            while not self.is_gone:
+                try:
+                    return read_answer(AlwaysAnswer, channel.receive())
+                except TimeoutError:
+                    continue
+        except (OSError, FrameError, endpoint.WrongPeer):
+            pass
+        return None
 
     def close(self) -> None:
         """Close the connection to the guardian."""

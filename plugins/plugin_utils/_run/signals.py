@@ -35,17 +35,31 @@ class StopWaiting(Exception):
     """A signal after the last one that could still have an effect on the end of the run."""
 
 
+class GoesOn(t.Protocol):
+    """The `always` sections of a run. The signal handler calls every method."""
+
+    def goes_on(self, number: int, frame: types.FrameType | None) -> bool:
+        """Whether the run goes on after this signal, which is its first."""
+
+    def begin(self) -> None:
+        """Go on: the clients are frozen."""
+
+    def give_up(self, reason: str) -> None:
+        """Do not go on after all."""
+
+
 class RunSignals:
     """Handlers of INT, TERM and HUP, from `install` to `uninstall`."""
 
-    def __init__(self, wake_end: int, await_freeze: t.Callable[[], None]) -> None:
+    def __init__(self, signal_end: int, await_freeze: t.Callable[[], bool]) -> None:
         """Install nothing yet.
 
         Args:
-            wake_end: the write end of the pipe from which the guardian reads signals.
-            await_freeze: returns when the clients of the run are frozen.
+            signal_end: the write end of the pipe from which the guardian reads signals.
+            await_freeze: waits until the clients of the run are frozen, and returns whether they
+                are.
         """
-        self._wake_end: int | None = wake_end
+        self._signal_end: int | None = signal_end
         self._await_freeze = await_freeze
         #: The handler of each signal before this one was installed.
         self._before: dict[int, t.Any] = {}
@@ -58,6 +72,12 @@ class RunSignals:
         #: The first signal, in the run or in the wait for its report, that ends a process without a
         #: handler.
         self._fatal = 0
+        #: The `always` sections to which the run may go on after its first signal.
+        self.always: GoesOn | None = None
+        #: Whether a run that has gone on must be unwound.
+        self._unwinds = False
+        #: The signal after which the run has gone on; 0 for none.
+        self.went_on_after = 0
         #: Whether the main process waits for the report of the guardian.
         self.waiting = False
         #: The signals that have interrupted the run.
@@ -100,7 +120,7 @@ class RunSignals:
             at_exit: the process is about to end. Core resets a signal that it has handled once, so
                 that the next one ends the process.
         """
-        self._wake_end = None
+        self._signal_end = None
         if threading.current_thread() is not threading.main_thread():
             return  # a handler that stays now gives its signal the effect that it had before
         for number, before in self._before.items():
@@ -147,11 +167,12 @@ class RunSignals:
         """Handle a signal of the run, without any output: the signal may have interrupted a print.
 
         The first signal unwinds the run after the clients are frozen. The second one has the
-        guardian skip the grace. During the wait for the report, a further signal ends the wait. At
-        any other time, a further signal has the effect that it has without the callback.
+        guardian skip the grace. If the run goes on to its `always` sections after the first one,
+        the second one unwinds it. During the wait for the report, a further signal ends the wait.
+        At any other time, a further signal has the effect that it has without the callback.
         """
         before = self._before.get(number, signal.SIG_DFL)
-        if self._wake_end is None:
+        if self._signal_end is None:
             self._as_before(number, frame)
         elif (
             (self.waiting or self.received)
@@ -177,16 +198,65 @@ class RunSignals:
             try:
                 before(number, frame)
             except BaseException:
+                if self.always is not None and not self.went_on_after:
+                    self.always.give_up("another handler of the signal has ended the run")
                 self._count_first(number)
                 raise
             return
-        self._fatal = number
+        self._fatal = self._fatal or number
+        if self.went_on_after:
+            # An echo may come while the handler decides.
+            # The guardian takes any signal within this time for an echo, too.
+            if self._is_echo(number, whatever=True) and not self._unwinds:
+                return
+        elif self.always is not None:
+            self.went_on_after = number
+            self._is_echo(number)
+            if self._go_on(number, frame, self.always):
+                return
+            self.went_on_after = 0
+            if self.received:
+                raise unwinding(number)
         self._count_first(number)
-        raise unwinding(number)
+        raise unwinding(self.received[0])
+
+    def _go_on(self, number: int, frame: types.FrameType | None, always: GoesOn) -> bool:
+        """Go on to `always` sections, and return whether the run does.
+
+        If it does not and the guardian knows of the signal, the signal has interrupted the run.
+        """
+        if not always.goes_on(number, frame):
+            return False
+        self._write_to_guardian(number)
+        if self._await_freeze():
+            always.begin()
+            return True
+        always.give_up("the guardian did not answer")
+        self.received.append(number)
+        return False
+
+    def unwind(self) -> None:
+        """Unwind a run that has gone on, as a second signal does. Any thread may call it."""
+        main = threading.main_thread().ident
+        if self.went_on_after and not self.received and main is not None:
+            self._unwinds = True
+            signal.pthread_kill(main, self.went_on_after)
+
+    def stop_going_on(self) -> BaseException | None:
+        """Return the exception of the signal after which the run has gone on.
+
+        None if it has not, or if a further signal has interrupted it. The run counts as interrupted
+        from here on.
+        """
+        if not self.went_on_after or self.received:
+            return None
+        self.received.append(self.went_on_after)
+        return unwinding(self.went_on_after)
 
     def _count_first(self, number: int) -> None:
         self._is_echo(number)
-        self.received.append(number)
+        # A run that has gone on ends by its first signal.
+        self.received.append(self.went_on_after or number)
         self._write_to_guardian(number)
         self._await_freeze()
 
@@ -200,15 +270,16 @@ class RunSignals:
             raise StopWaiting
         self._write_to_guardian(number)
 
-    def _is_echo(self, number: int) -> bool:
+    def _is_echo(self, number: int, whatever: bool = False) -> bool:
+        """Whether a signal is an echo of the one before it. `whatever`: of any number."""
         before, self._last = self._last, (number, time.monotonic())
-        return before[0] == number and self._last[1] - before[1] <= _ECHO_SECONDS
+        return (whatever or before[0] == number) and self._last[1] - before[1] <= _ECHO_SECONDS
 
     def _write_to_guardian(self, number: int) -> None:
-        if self._wake_end is not None:
+        if self._signal_end is not None:
             # The pipe is full of unread signals: one more would add nothing.
             with contextlib.suppress(OSError):
-                os.write(self._wake_end, bytes([number]))
+                os.write(self._signal_end, bytes([number]))
 
     def _as_before(self, number: int, frame: types.FrameType | None) -> None:
         before = self._before.get(number, signal.SIG_DFL)
@@ -248,10 +319,10 @@ class RunSignals:
     def effects(self) -> str:
         """The effects of the next signals during the wait for the report, in words for the user."""
         if self._orders >= self._last_effective_signal:
-            return "Ctrl-C: do not wait for the report."
+            return "Press Ctrl-C to skip the report."
         if not self.received:
-            return "Ctrl-C: KILL at once. Again: do not wait for the report."
-        return "Ctrl-C again: KILL at once. A third time: do not wait for the report."
+            return "Press Ctrl-C to send SIGKILL now, again to skip the report."
+        return "Press Ctrl-C again to send SIGKILL now, a third time to skip the report."
 
 
 def unwinding(number: int) -> BaseException:

@@ -14,6 +14,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_call
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import (
     resolve,
     resolve_after,
+    resolve_always,
     resolve_records,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import (
@@ -21,6 +22,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint impo
     WrongPeer,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import InFlight, use
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.announcement import (
+    announce_guard,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.guarded_run import GuardedRun
 
 if t.TYPE_CHECKING:
@@ -38,14 +42,14 @@ _OPTIONS_ERROR = 5
 
 def options_or_exit(
     loader: DataLoader | None, basedir: str, display: Display
-) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
-    """Return the options as `options_of_run` does.
+) -> tuple[KillOptions, RecordOptions, AfterPlan | None, bool]:
+    """Return the options as `options_of_run` does, and `run_always`.
 
     Raises:
         SystemExit: a value is not allowed. The error has been shown to the user.
     """
     try:
-        return options_of_run(loader, basedir)
+        return (*options_of_run(loader, basedir), always_of_run(loader))
     except AnsibleOptionsError as error:
         display.error(str(error))
         raise SystemExit(_OPTIONS_ERROR) from error
@@ -80,6 +84,19 @@ def options_of_run(
     return options, resolve_records(extra), after
 
 
+def always_of_run(loader: DataLoader | None) -> bool:
+    """Return the option `run_always`; false on a core that lacks what it needs.
+
+    Raises AnsibleOptionsError as `options_of_run` does.
+    """
+    extra = (
+        _extra_variables(loader)
+        if loader is not None and is_supported(Feature.EXTRA_VARIABLES)
+        else {}
+    )
+    return resolve_always(extra) and is_supported(Feature.ALWAYS) and is_supported(Feature.WORKERS)
+
+
 def _extra_variables(loader: DataLoader) -> dict[str, t.Any]:
     from ansible.utils.vars import load_extra_vars  # noqa: PLC0415  # as above
 
@@ -105,7 +122,11 @@ class _Current:
 
 
 def begin(
-    options: KillOptions, records: RecordOptions, display: Display, until_exit: bool
+    options: KillOptions,
+    records: RecordOptions,
+    display: Display,
+    until_exit: bool,
+    always: bool = False,
 ) -> GuardedRun | None:
     """Guard the run that starts in this process.
 
@@ -114,6 +135,7 @@ def begin(
         records: the options of report and journal.
         display: shows a warning.
         until_exit: whether the run ends with its process, and not before another run begins.
+        always: whether an interrupted run goes on to its `always` sections.
 
     Returns:
         The guarded run. None if the user wants no guard, or if no guardian can be started; the user
@@ -147,6 +169,9 @@ def begin(
         )
 
         track_all()
+    announce_guard(run.guardian_client.run, options, records, tracks_all, display)
+    if always:
+        run.run_always()
     return run
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import typing as t
 import weakref
 
@@ -19,7 +20,7 @@ from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, forking
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
     identify,
-    wake_tree,
+    resume_tree,
 )
 
 if t.TYPE_CHECKING:
@@ -39,9 +40,12 @@ class _PatientLock:
     def __init__(self, lock: Lock) -> None:
         self._lock = lock
         self._held = False
+        self._main = os.getpid()
 
     def __enter__(self) -> None:
-        self._held = self._lock.acquire(timeout=_LOCK_SECONDS)
+        # A worker of an `always` section that writes without the lock could cut a message in two.
+        is_main = os.getpid() == self._main
+        self._held = self._lock.acquire(timeout=_LOCK_SECONDS if is_main else None)
 
     def __exit__(self, *error: object) -> None:
         if self._held:
@@ -51,24 +55,37 @@ class _PatientLock:
 class OwnWorkers:
     """The workers that core starts before `forget`."""
 
-    def __init__(self, started: t.Callable[[], None]) -> None:
+    def __init__(
+        self, starting: t.Callable[[WorkerProcess], None], started: t.Callable[[], None]
+    ) -> None:
         """Patch core's start of workers.
 
         Args:
+            starting: called in this process with each worker, before its fork.
             started: called in this process after the start of each worker.
         """
         # Weak: a worker holds the variables of its task.
         workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+        #: The hosts of the play for each pid. Core forgets a worker that has ended, while the tree
+        #: of its task may be alive. A pid may be used again.
+        hosts: dict[int, set[str]] = {}
         original: t.Callable[[WorkerProcess], None] = WorkerProcess.start
 
         @functools.wraps(original)
         def start(self: WorkerProcess) -> None:
-            with forking(Fork.WORKER):
-                original(self)
+            starting(self)
+            # From its fork on, an interruption needs to know it: see `expect_deaths`.
             workers.add(self)
+            try:
+                with forking(Fork.WORKER):
+                    original(self)
+            finally:
+                if self.pid:
+                    hosts.setdefault(self.pid, set()).add(self._host.name)
             started()
 
         self._workers, self._original, self._start = workers, original, start
+        self._hosts = hosts
         WorkerProcess.start = start  # type: ignore[method-assign]
 
     def forget(self) -> None:
@@ -95,11 +112,18 @@ class OwnWorkers:
         """
         return not hasattr(WorkerProcess, "_term")
 
-    def wake(self) -> None:
+    def play_hosts(self, pid: int) -> frozenset[str]:
+        """Return the hosts of the play for the pid of a worker, which may have ended.
+
+        The task of the worker may be delegated to another host. Empty for the pid of no worker.
+        """
+        return frozenset(self._hosts.get(pid, ()))
+
+    def resume(self) -> None:
         """Resume the workers that a guardian has stopped, and their descendants."""
         for worker in self._alive():
             with contextlib.suppress(ProcessLookupError):
-                wake_tree(identify(t.cast(int, worker.pid)))
+                resume_tree(identify(t.cast(int, worker.pid)))
 
     def kill(self) -> None:
         """Send SIGKILL to the workers that are alive, and to no process below them.

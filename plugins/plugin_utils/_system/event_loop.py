@@ -20,6 +20,9 @@ import typing as t
 
 Ready = t.Callable[[], object]
 
+#: Maximum number of polls. Each one serves all descriptors that have something to read.
+_MAX_POLLS = 10_000
+
 
 def read_ready(descriptor: int) -> bytes | None:
     """Return what can be read from a non-blocking descriptor, and None at its end.
@@ -95,6 +98,12 @@ class Loop:
         ready = self._selector.select(0)
         self._serve(ready)
         return bool(ready)
+
+    def catch_up(self) -> None:
+        """Read all that was sent before this moment."""
+        for dummy in range(_MAX_POLLS):
+            if not self.poll():
+                break
 
     def _serve(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, events in ready:

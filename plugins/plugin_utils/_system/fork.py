@@ -20,6 +20,10 @@ import typing as t
 #: The signals that interrupt a run.
 RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+#: The signal by which a guardian ends the task of a worker that returns a result nevertheless. A
+#: process without a handler ignores it, so it does no harm to a worker that has ended its task.
+TASK_SIGNAL = signal.SIGURG
+
 
 def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
     """Leave the parent: enter a new session, reset the run's signals, close descriptors.
@@ -52,7 +56,7 @@ class RunPipes:
     lifeline: int
     #: Read end of a pipe. The signal handler of the main process writes the number of each signal
     #: that interrupts the run to it.
-    wake: int
+    signals: int
 
 
 class Fork(enum.Enum):

@@ -44,7 +44,7 @@ class LocalTable(ProcTable):
             return []
 
 
-def wake_tree(process: ProcessId) -> None:
+def resume_tree(process: ProcessId) -> None:
     """Resume a process of ours and every stopped process below it."""
     table = LocalTable()
     signaller = Signaller(table.process)

@@ -30,7 +30,7 @@ GOOD = {
     f"[x]({ON_GITHUB}docs/limits.md#in-time)": 'href="limits.html#in-time"',
     f"[x]({ON_GITHUB}plugins/connection/ssh.py)": 'href="../ssh_connection.html"',
     f"[x]({ON_GITHUB}galaxy.yml)": f'href="{ON_GITHUB}galaxy.yml"',
-    f"![x]({RAW_ON_GITHUB}docs/recap.svg)": f'src="{RAW_ON_GITHUB}docs/recap.svg"',
+    f"![x]({RAW_ON_GITHUB}docs/recap.svg)": 'src="../_images/recap.svg"',
 }
 
 BAD = (
@@ -45,13 +45,19 @@ BAD = (
 
 #: All of these are files of the repository as well.
 PAGES = {
-    "index.rst": f"First\n=====\n\n.. toctree::\n\n   {INDEX}\n   ssh_connection\n",
+    "index.rst": (
+        "First\n=====\n\n.. contents::\n   :local:\n\n"
+        f"Pages\n-----\n\n.. toctree::\n    :maxdepth: 1\n\n    {INDEX}\n\n"
+        ".. toctree::\n    :maxdepth: 1\n    :hidden:\n\n    ssh_connection\n"
+    ),
     "ssh_connection.rst": ".. _ansible_collections.treekill.remote.ssh_connection:\n\nssh\n===\n",
     f"{INDEX}.rst": (
-        f"Pages\n=====\n\n* `How <{ON_GITHUB}docs/how_it_kills.md>`__\n"
+        f"Pages\n=====\n\nTo know it\n----------\n\n"
+        f"* `How <{ON_GITHUB}docs/how_it_kills.md>`__\n"
         f"* `Limits <{ON_GITHUB}docs/limits.md>`__\n"
     ),
     "docs/limits.md": "# Limits\n\n## In time\n\nText.\n",
+    "docs/recap.svg": (ROOT / "docs/recap.svg").read_text(),
 }
 
 
@@ -125,6 +131,16 @@ def test_a_link_leads_to_a_page_of_the_site_where_there_is_one(
 ) -> None:
     page = (good.place / "html/docs/how_it_kills.html").read_text()
     assert page.count(leads_to) >= sum(other == leads_to for other in GOOD.values())
+
+
+def test_the_navigation_has_the_headings_of_the_index_and_names_of_plugins(good: Built) -> None:
+    page = (good.place / "html/docs/how_it_kills.html").read_text()
+    assert re.findall(r'<span class="caption-text">([^<]+)</span>', page) == [
+        "To know it",
+        "Connections",
+    ]
+    assert re.search(r'href="\.\./ssh_connection\.html">ssh</a>', page)
+    assert "contents" not in (good.place / "html/index.html").read_text().split("<article")[1]
 
 
 def test_a_bad_link_fails_the_build(bad: Built) -> None:

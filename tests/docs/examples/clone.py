@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.environment import _interpreters, _setup, _sources
+from tools.environment import _interpreters, _lock, _sources
 from tools.environment._cores import dotted
 from tools.environment._paths import VENVS
 
@@ -34,7 +34,7 @@ def clone() -> Iterator[Shell]:
     """
     with tempfile.TemporaryDirectory(prefix="tk-") as directory:
         place = Path(directory) / "remote"
-        with _setup.locked():
+        with _lock.locked():
             _sources.copy_sources(_sources.source_files(), place)
         _sources.make_repository(place)
         (place / ".venv").mkdir()

@@ -24,6 +24,7 @@ DRAWINGS = (
 
 _SUITES = "it runs this very test, and takes half an hour and more"
 _HOURS = "it takes hours"
+_ROUND = "another test plays a round"
 _ITSELF = "`make test` is what runs this test"
 _PART = "words of a command line, in a sentence about it"
 
@@ -48,6 +49,10 @@ class Elsewhere:
 
 _CI, _WORKFLOW, _ALL = ".ci/run", ".github/workflows/ci.yml", "tools/environment/_all.py"
 
+_HAND_OFFS = "tests/integration/survival/test_hand_offs.py"
+_READS = "tests/unit/plugins/plugin_utils/_kill_order/test_hand_offs.py"
+_CONTAINERS = "plugins/plugin_utils/_kill_order/containers.py"
+
 COMMANDS: Mapping[Claim, Elsewhere] = {
     command("make test"): Elsewhere(_ITSELF, _CI, "exec make test"),
     command("make test CORE=2.16"): Elsewhere(
@@ -71,6 +76,11 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
         "it takes an hour", _ALL, 'program("core-tests", ready, ["--quick"])'
     ),
     command("--go-on --limit 240"): Elsewhere(_HOURS, "tools/core_targets/run.py", '"--go-on"'),
+    command("whatever_becomes --faults 1000"): Elsewhere(
+        "it takes half an hour",
+        "tests/unit/plugins/plugin_utils/_guardian/test_least_harm.py",
+        "whatever_becomes_of_its_guardian",
+    ),
     command("make coverage"): Elsewhere(_HOURS, "docs/coverage.md", "Recorded on ansible-core"),
     command("make bench"): Elsewhere(
         f"{_HOURS[:-5]}half an hour of a quiet machine", "docs/figures.md", "| holds |"
@@ -80,6 +90,9 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     ),
     command("test_fleeting --rounds 20"): Elsewhere(
         _HOURS, "tests/integration/survival/test_fleeting.py", "def test_"
+    ),
+    command("installation_is_finished --every-row"): Elsewhere(
+        _HOURS, "tests/integration/grace/test_transactions.py", "def test_an_installation"
     ),
     command("make docs"): Elsewhere(
         "its gate builds the same site, with links checked",
@@ -106,11 +119,34 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
         "tools/environment/_gates.py",
         'workshop.copy / "docs" / "guides" / "execution-environment.yml"',
     ),
+    command("make endurance ROUNDS=200"): Elsewhere(
+        _HOURS, "tests/integration/concurrency/test_endurance.py", "def test_a_round_has_no_fault"
+    ),
+    command("make endurance ROUNDS=1 SEED=7 FIRST=3"): Elsewhere(
+        _ROUND, "tests/integration/concurrency/test_endurance.py", "def test_a_round_has_no_fault"
+    ),
+    command("$ make endurance ROUNDS=200"): Elsewhere(
+        _HOURS, "tests/integration/concurrency/test_endurance.py", "def test_a_round_has_no_fault"
+    ),
+    command("make endurance"): Elsewhere(
+        _ROUND, "tests/integration/concurrency/test_endurance.py", "def test_a_round_has_no_fault"
+    ),
+    command("flat tasks 20000"): Elsewhere(_HOURS, "tools/endurance/flat.py", "def tasks"),
+    command("flat console 1000"): Elsewhere(_HOURS, "tools/endurance/flat.py", "def console"),
+    command("flat runs 500"): Elsewhere(_HOURS, "tools/endurance/flat.py", "def library"),
     command("python -m tools.bench.run NAME..."): Elsewhere(
         "it has a name to be put in", "tools/environment/_tests.py", '"bench": "tools.bench.run"'
     ),
+    command("python -m tools.bench.growth --write"): Elsewhere(
+        f"{_HOURS[:-5]}an hour of a quiet machine", "docs/figures.md", "| hosts | pipelining |"
+    ),
+    command("python -m tools.bench.many 900 1024"): Elsewhere(
+        "a smaller number of hosts is a unit test",
+        "tests/unit/plugins/plugin_utils/_guardian/test_many_hosts.py",
+        "measured(",
+    ),
     command("ansible all -m shell -a pkill"): Elsewhere(
-        "the rival of a figure, as a table names it", "tools/bench/speed.py", "pkill"
+        "the baseline of a figure, as a table names it", "tools/bench/speed.py", "pkill"
     ),
     command("pytest test/integration"): Elsewhere(
         "it runs another project's tests",
@@ -129,6 +165,11 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("ansible-runner worker"): Elsewhere(
         _PART, "tests/integration/launchers/fronts.py", "worker --private-data-dir"
     ),
+    command("ansible-test sanity --docker"): Elsewhere(
+        "it downloads an image with every Python of a core",
+        _WORKFLOW,
+        "run: ansible-test sanity --docker",
+    ),
     command("ansible-test units"): Elsewhere(_PART, "tools/environment/_ansible_test.py", "units"),
     command("exec ansible-playbook"): Elsewhere(
         _PART,
@@ -139,9 +180,16 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
         _PART, "tests/integration/launchers/fronts.py", '["timeout", "600", *playbook(directory)]'
     ),
     command("docker exec"): Elsewhere(_PART, "tests/integration/connections/docker.py", "docker"),
-    command("docker run -d"): Elsewhere(
-        _PART, "docs/who_kills_what.md", "`docker exec` and `tmux` clients are"
+    command("docker run -d"): Elsewhere(_PART, _HAND_OFFS, "run --detach"),
+    command("docker run --detach"): Elsewhere(_PART, _HAND_OFFS, "run --detach"),
+    command("docker run"): Elsewhere(_PART, _HAND_OFFS, "run --init"),
+    command("docker stop"): Elsewhere(_PART, _CONTAINERS, "stop --time"),
+    command("docker compose"): Elsewhere(_PART, _READS, "docker compose"),
+    command("docker ps --filter name=NAME"): Elsewhere(
+        _PART, _READS, "docker ps --filter name=web"
     ),
+    command("docker top NAME"): Elsewhere(_PART, _READS, "docker top web"),
+    command("podman rm --force NAME"): Elsewhere(_PART, _HAND_OFFS, '"rm", "--force", "mine"'),
     command("podman exec"): Elsewhere(_PART, "tests/integration/connections/podman.py", "podman"),
     command("podman kill"): Elsewhere(
         _PART, "tests/support/trees/triggers.py", "As in a container"

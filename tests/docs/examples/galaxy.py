@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tools.environment import _collection, _setup, _venvs
+from tools.environment import _collection, _lock, _venvs
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Galaxy:
 @contextmanager
 def serving() -> Iterator[Galaxy]:
     """Serve the tree as it is now, during the block."""
-    with _setup.locked():
+    with _lock.locked():
         tarball = _collection.build(_venvs.Venv(Path(sys.prefix)))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.galaxy = galaxy = Galaxy(f"http://127.0.0.1:{server.server_port}/", tarball)  # type: ignore[attr-defined]

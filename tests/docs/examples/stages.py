@@ -156,8 +156,8 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
         assert other.id.alive()
 
 
-@stage("run_journal")
-def _run_journal(scene: Scene) -> Iterator[None]:
+def _in_journal(scene: Scene) -> None:
+    """Write a journal with a run that is open on the host."""
     head = {
         "version": 1,
         "run": RUN,
@@ -176,11 +176,32 @@ def _run_journal(scene: Scene) -> Iterator[None]:
     scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(
         json.dumps(line) + "\n" for line in lines
     )
+
+
+@stage("run_journal_info")
+def _run_journal_info(scene: Scene) -> Iterator[None]:
+    _in_journal(scene)
     yield
     assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, (
         scene.output
     )
+    assert "changed=0" in scene.output, scene.output
+
+
+@stage("run_journal")
+def _run_journal(scene: Scene) -> Iterator[None]:
+    _in_journal(scene)
+    yield
     assert "changed=1" in scene.output, scene.output
+
+
+@stage("run_sweep")
+def _run_sweep(scene: Scene) -> Iterator[None]:
+    _in_journal(scene)
+    abandon(scene.host, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
+    yield
+    assert not scene.host.processes("^sleep 1001"), scene.output
+    assert f"run {RUN} (site.yml, 2026-11-22T10:15:30Z): " in scene.output, scene.output
 
 
 @stage("role sweep")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.hosts import Host, Lab
 
-from .claims import Documented, command, runs
+from .claims import Documented, block, command, runs
 from .shell import with_lab
 from .stages import RUN, abandon
 
@@ -64,6 +64,25 @@ def test_the_playbook_ends_what_a_lost_controller_has_left(
     assert not web1.processes("^sleep 1001")
 
 
+@runs(block("docs/guides/awx.md", "import_playbook"))
+def test_a_playbook_of_a_project_sweeps(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
+    """AWX runs it so, and with --check for the job type of that name."""
+    (playbook,) = documented
+    (tmp_path / "sweep.yml").write_text(playbook)
+    shell = with_lab(tmp_path, lab)
+    abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
+    daemon = web1.spawn(["sleep", "1002"], environ={"TREEKILL": f"{RUN}/01234567/4711/4710"})
+    assert "sleep 1001" in shell.type("ansible-playbook sweep.yml --become --check")
+    assert web1.processes("^sleep 1001")
+    assert "sleep 1001" in shell.type("ansible-playbook sweep.yml --become")
+    assert not web1.processes("^sleep 1001")
+    assert daemon.id.alive()
+    shell.type(f"ansible-playbook sweep.yml --become -e sweep_runs={RUN} -e sweep_left_behind=true")
+    assert not daemon.id.alive()
+
+
 def test_the_playbook_ends_what_a_run_has_in_flight_and_tells_what_it_left(
     lab: Lab, web1: Host, tmp_path: Path
 ) -> None:
@@ -71,11 +90,11 @@ def test_the_playbook_ends_what_a_run_has_in_flight_and_tells_what_it_left(
     shell = with_lab(tmp_path, lab)
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
     daemon = web1.spawn(["sleep", "1002"], environ={"TREEKILL": f"{RUN}/01234567/4711/4710"})
-    sweep = f"{_SWEEP} --limit web1 --become -e sweep_run={RUN}"
+    sweep = f"{_SWEEP} --limit web1 --become -e sweep_runs={RUN}"
     shell.type(f"{sweep} --check")
     assert web1.processes("^sleep 1001")
     assert "01234567" in shell.type(sweep)
     assert not web1.processes("^sleep 1001")
     assert daemon.id.alive()
-    shell.type(f"{sweep} -e sweep_lease=01234567")
+    shell.type(f"{sweep} -e sweep_leases=01234567")
     assert not daemon.id.alive()

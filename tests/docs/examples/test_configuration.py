@@ -10,10 +10,14 @@ Each belongs to a run that is interrupted.
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -152,6 +156,46 @@ def test_what_is_run_after_the_kill(
             lock.unlink(missing_ok=True)
 
 
+_ALWAYS = "docs/always.md"
+
+
+def _deploying(host: Host) -> bool:
+    return any("sleep 600" in process.command for process in host.processes())
+
+
+@runs(
+    block(_ALWAYS, "run_always = true"),
+    block(_ALWAYS, "Remove the lock"),
+    block(_ALWAYS, "TREEKILL RECAP"),
+)
+@pytest.mark.parametrize("wanted", [True, pytest.param(False, marks=rest)])
+def test_always_runs_after_an_interruption(
+    lab: Lab, web1: Host, documented: Documented, wanted: bool
+) -> None:
+    """The lock is removed. Without the option it stays, which is the control."""
+    configuration, text, recap = documented
+    lock = web1.root / "run/lock/deploy"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    play = Play(
+        text=text,
+        files={"hosts.ini": f"[web]\n{web1.name} ansible_user=root\n"},
+        arguments=["-i", str(lab.inventory), "-i", "hosts.ini"],
+        configuration=configuration if wanted else configuration.replace("run_always = true", ""),
+    )
+    try:
+        with started(lab, play) as run:
+            until(lambda: _deploying(web1), 40, lambda: f"no task runs\n{run.story}")
+            assert lock.exists(), run.story
+            INT.fire(run, lab)
+            assert run.wait(60) == INT.status, run.story
+            assert lock.exists() is not wanted, run.story
+            if wanted:
+                assert_printed(recap, run.errors)
+    finally:
+        if lock.exists():
+            lock.rmdir()
+
+
 #: A mount namespace in which /var/log/ansible is a directory of the run: nothing is written to this
 #: machine's own.
 _OWN_LOG = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
@@ -201,3 +245,37 @@ def test_the_report_is_where_it_was_asked_for_and_tells_what_survived(
             r"^web1 \d+ sleep 1001: left: kill_children is false$", told.output, re.MULTILINE
         ), told.output
         assert web1.processes("^sleep 1001"), run.story
+
+
+@runs(block("docs/report.md", "notify_command ="))
+def test_the_verdict_goes_to_the_log_of_the_system(
+    lab: Lab, web1: Host, documented: Documented, tmp_path: Path
+) -> None:
+    """The real logger, with a socket of the test in the place of the machine's own."""
+    (configuration,) = documented
+    logger = shutil.which("logger")
+    if logger is None:
+        pytest.skip("there is no logger")
+    shim = tmp_path / "bin/logger"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {logger} --socket {tmp_path}/log "$@"\n')
+    shim.chmod(0o755)
+    play = Play(
+        [{"name": "Sleep", "ansible.builtin.command": "sleep 1001"}],
+        configuration=configuration,
+        environ={
+            "ANSIBLE_CALLBACKS_ENABLED": "treekill.remote.guardian",
+            "PATH": f"{shim.parent}:{os.environ['PATH']}",
+        },
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(f"{tmp_path}/log")
+        log.settimeout(30)
+        with started(lab, play) as run:
+            until(lambda: web1.processes("^sleep 1001"), 40, lambda: f"no task runs\n{run.story}")
+            INT.fire(run, lab)
+            assert run.wait(60) == INT.status, run.story
+            line = log.recv(65536).decode()
+            assert " treekill: {" in line, line
+            told = json.loads(line[line.index("{") :])
+            assert told["verdict"] == run.errors.strip().splitlines()[-1], run.story

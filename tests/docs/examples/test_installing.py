@@ -36,3 +36,25 @@ def test_it_is_installed_from_galaxy(tmp_path: Path, documented: Documented) -> 
         assert f"treekill.remote:{galaxy.version} was installed successfully" in said, said
         assert galaxy.asked[-1] == f"/download/{galaxy.tarball.name}", galaxy.asked
         assert knows_the_callback(shell)
+
+
+@runs(command("sudo ansible-galaxy collection install treekill.remote"))
+def test_it_is_installed_for_all_users(tmp_path: Path, documented: Documented) -> None:
+    """Another directory takes the place of the one that root owns.
+
+    ansible-core looks in that one by itself, and another user finds the collection.
+    """
+    (install,) = documented
+    root, user = tmp_path / "root", tmp_path / "user"
+    for home in (root, user):
+        home.mkdir()
+    shared = "/usr/share/ansible/collections"
+    with serving() as galaxy:
+        shell = with_ansible(root)
+        assert shared in shell.type("ansible-config dump | grep COLLECTIONS_PATHS")
+        shell.environ = {**shell.environ, **galaxy.environ}
+        shell.type(install.removeprefix("sudo ").replace(shared, str(tmp_path / "shared")))
+        other = with_ansible(user)
+        assert not knows_the_callback(other)
+        other.environ = {**other.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "shared")}
+        assert knows_the_callback(other)

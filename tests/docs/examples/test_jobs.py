@@ -111,7 +111,7 @@ def test_a_job_of_github_actions(lab: Lab, documented: Documented) -> None:
         with cancelled(lab, front, ends.AS_GITHUB) as run:
             assert run.wait(20) == 99, run.story
             assert "was installed successfully" in run.output, run.story
-            assert "with a grace of 5 s" in run.errors, run.story
+            assert "grace period 5 s" in run.errors, run.story
             assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
                 run.story
             )

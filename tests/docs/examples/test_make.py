@@ -91,8 +91,7 @@ def test_one_gate_alone_and_what_mends_it(shell: Shell, documented: Documented) 
 @runs(command("make demo"), block("README.md", "Alive after Ctrl-C"))
 def test_make_demo_prints_what_the_readme_shows(shell: Shell, documented: Documented) -> None:
     demo, shown = documented
-    printed = shell.type(demo, 300)
-    assert_printed(shown, re.sub(r"^  \| ", "", printed, flags=re.MULTILINE))
+    assert_printed(shown, shell.type(demo, 300))
 
 
 @rest

@@ -91,7 +91,7 @@ def test_of_the_first_places_the_last_one_wins(
         )
         INT.fire(run, lab)
         assert run.wait(60) == INT.status, run.story
-        assert f"with a grace of {grace} s" in run.errors, run.story
+        assert f"grace period {grace} s" in run.errors, run.story
         if places >= 4:
             assert [(host.root / "tmp/dump-cleaned").read_text() for host in lab] == [
                 "in peace\n"

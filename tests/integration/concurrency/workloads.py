@@ -112,6 +112,11 @@ def work(number: int, lasts: float, flavour: Flavour, **keywords: Any) -> Task:
     }
 
 
+def script(answer_seconds: int = _ANSWER_SECONDS) -> str:
+    """Return the file `work.sh` beside the playbook, which each task of `work` runs."""
+    return _WORK.replace("ANSWER_SECONDS", str(answer_seconds))
+
+
 def play(
     flavour: Flavour,
     tasks: list[Task],
@@ -133,7 +138,7 @@ def play(
             "defaults": {"log_path": "log.txt"},
             "ssh_connection": {"pipelining": flavour.pipelining, "control_path_dir": str(sockets)},
         },
-        files={"work.sh": _WORK.replace("ANSWER_SECONDS", str(answer_seconds))},
+        files={"work.sh": script(answer_seconds)},
         collection=collection,
     )
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,13 +50,25 @@ class NotToBeHad(Exception):
 
 def fetch() -> Path:
     """Return a folder for Python's path, made once for each ansible-core. Raises NotToBeHad."""
-    place = CACHE / "community" / f"core-2.{_MINOR}"
+    return _once(f"core-2.{_MINOR}", _fill)
+
+
+def fetch_library(package: str) -> Path:
+    """Return such a folder with one package of PyPI, made once. Raises NotToBeHad."""
+    return _once(
+        f"{package}-core-2.{_MINOR}",
+        lambda place: _pip("install", "--no-deps", "--target", str(place), package),
+    )
+
+
+def _once(name: str, fill: Callable[[Path], None]) -> Path:
+    place = CACHE / "community" / name
     place.parent.mkdir(parents=True, exist_ok=True)
     with state.locked(place.parent):
         if not place.is_dir():
             partial = Path(tempfile.mkdtemp(dir=place.parent))
             try:
-                _fill(partial)
+                fill(partial)
                 partial.rename(place)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -97,7 +109,7 @@ def _pip(*arguments: str) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "nothing").splitlines()[-1]
         raise NotToBeHad(
-            f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip "
+            f"{' '.join(arguments[-len(_LIBRARIES) :])} is not to be had from PyPI: pip "
             f"{arguments[0]} printed: {last}"
         )
 

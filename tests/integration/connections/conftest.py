@@ -15,14 +15,14 @@ import pytest
 
 from tests.support.hosts import Lab, kinds
 from tests.support.hosts.errors import KindUnavailable, PackagesMissing
-from tests.support.labs.companies import companies, orderly_end
+from tests.support.labs.companies import companies
 from tests.support.labs.lab_or_skip import lab_or_skip
 
 from . import community, docker, podman
 from .chroot import chroot
 from .containers import TransportLab
 
-__all__ = ("companies", "orderly_end")
+__all__ = ("companies",)
 
 PYTHON = {"ansible_python_interpreter": "/usr/bin/python3"}
 
@@ -71,6 +71,7 @@ def docker_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
                 plugin,
                 hosts,
                 {**PYTHON, "ansible_connection": plugin, **variables[plugin]},
+                has_pulses=True,
             )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
@@ -87,7 +88,11 @@ def podman_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
                 "ansible_podman_extra_args": " ".join(options),
             }
             yield lambda plugin: TransportLab(
-                directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables}
+                directory,
+                plugin,
+                hosts,
+                {**PYTHON, "ansible_connection": plugin, **variables},
+                has_pulses=True,
             )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))

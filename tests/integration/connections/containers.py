@@ -75,12 +75,19 @@ class TransportLab(Lab):
     """
 
     def __init__(
-        self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None
+        self,
+        directory: Path,
+        name: str,
+        hosts: Sequence[Host],
+        variables: Mapping[str, Any] | None,
+        *,
+        has_pulses: bool = False,
     ) -> None:
         """`variables`: of all hosts, beside `ansible_host`.
 
-        None: the inventory of that name is written already.
+        None: the inventory of that name is written already. `has_pulses`: as in Lab.
         """
+        self.has_pulses = has_pulses
         self.name = name
         self.directory = directory
         self._hosts = {host.name: host for host in hosts}

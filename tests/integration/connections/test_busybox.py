@@ -15,10 +15,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.integration.output.records import REPORT, wait_for_whole_report
 from tests.support.coverage import covers
 from tests.support.hosts import Host, HostProcess
 from tests.support.hosts.errors import KindUnavailable, PackagesMissing
-from tests.support.run import tasks
+from tests.support.run import controller, tasks
 from tests.support.run.playing import Play, started
 from tests.support.run.run import Run
 from tests.support.run.waiting import until
@@ -196,6 +197,48 @@ def test_the_shell_ends_what_it_can_find(
         if trigger.recap:
             assert re.search(r"web1 ?: ended [1-9]\d* .*survivors 0", tasks.said(run)), run.story
             assert NOTE in tasks.said(run), run.story
+
+
+#: Names of the one host. ssh has one connection for all of them.
+NAMES = ("web1", "again")
+
+
+def test_orders_that_share_a_connection_do_not_cut_each_other_off(
+    lab: TransportLab, host: Host
+) -> None:
+    """dropbear closes the connection if a long command comes.
+
+    The order that comes later would end the one that waits for the end of a grace period. Both go
+    over the connection of the tasks, which is still open afterwards.
+    """
+    marked = "/tmp/stands-{{ row }}-{{ inventory_hostname }}"
+    text = f"trap '' TERM; : > {marked}; while :; do sleep 1; done"
+    again = {
+        "ansible_host": host.address,
+        "ansible_port": host.port,
+        "ansible_user": host.login,
+        "ansible_ssh_private_key_file": str(lab.key),
+        "ansible_ssh_common_args": f"-F {lab.ssh_config}",
+    }
+    play = Play(
+        [{"name": "Stand", ACTIONS[0]: text}],
+        hosts=NAMES,
+        host_variables=dict.fromkeys(NAMES[1:], again),
+        options={"kill_timeout": 2, "report_path": REPORT},
+    )
+    with started(lab, play) as run:
+        until(
+            lambda: all((host.root / f"tmp/stands-{run.row}-{name}").exists() for name in NAMES),
+            40,
+            lambda: f"not all stand\n{run.story}",
+        )
+        (master,) = controller.masters(run.directory)
+        INT.fire(run, lab)
+        trees = wait_for_whole_report(run)["trees"]
+        assert [tree["outcome"] for tree in trees] == ["confirmed"] * len(NAMES), run.story
+        assert controller.masters(run.directory) == [master], run.story
+        assert run.wait(60) == INT.status, run.story
+        assert not _alive(host, []), run.story
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_host_that_is_not_known_is_refused_when_no_user_can_be_asked(stranger:
     told = stranger.run()
     assert told.status == UNREACHABLE, told.text
     assert "is not known (ssh-ed25519, SHA256:" in told.text
-    assert "there is nobody to ask" in told.text
+    assert "there is no user to ask" in told.text
     assert "NOT CONFIRMED" not in told.text, (
         f"a kill order was sent, though nothing can have been started\n{told.text}"
     )

@@ -47,12 +47,12 @@ AFTER: list[dict[str, Any]] = [
 @pytest.fixture
 def typed(web1: Host) -> Iterator[dict[str, str]]:
     """A login password that is sudo's as well, and one of a vault; made up for one test."""
-    made_up = {
+    created = {
         "the password": f"pw-{secrets.token_hex(12)}",
         "the vault password": f"vault-{secrets.token_hex(12)}",
     }
-    web1.run(["chpasswd"], stdin=f"secret:{made_up['the password']}\n")
-    yield made_up
+    web1.run(["chpasswd"], stdin=f"secret:{created['the password']}\n")
+    yield created
     web1.run(["chpasswd"], stdin=f"secret:{PASSWORD}\n")
 
 

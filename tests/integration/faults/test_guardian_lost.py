@@ -152,7 +152,7 @@ def test_a_guardian_that_is_killed_during_the_grace_does_not_hold_up_the_end(
     ) as run:
         tasks.wait_for_tree(run, [web1])
         INT.fire(run, lab)
-        until(lambda: "kill orders are out" in tasks.said(run), 20, lambda: run.story)
+        until(lambda: "given; grace period" in tasks.said(run), 20, lambda: run.story)
         kill(run)
         assert run.wait(20) == INT.status, run.story
         assert tasks.alive(run, web1, match="tk-ignores-signals"), (

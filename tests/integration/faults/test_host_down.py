@@ -10,7 +10,9 @@ not change.
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -20,7 +22,7 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, follow, started
 from tests.support.run.run import Run
 from tests.support.run.waiting import stays, until
-from tests.support.trees.triggers import INT
+from tests.support.trees.triggers import CTRL_C, INT
 
 from . import guardian
 
@@ -30,8 +32,12 @@ NO_MASTER: Mapping[str, Mapping[str, object]] = {
     "defaults": {"timeout": 2},
 }
 
-#: Seconds that the main process waits beyond the grace for a report, and some for a busy machine.
-LONGEST_WAIT = 15 + 10
+#: Seconds of grace, seconds that the guardian gives a try of an order, and some for a busy machine.
+LONGEST_WAIT = 1 + 30 + 10
+
+#: Seconds between two changes of the line on a terminal. They are one second, and more on a busy
+#: machine.
+LONGEST_SILENCE = 3.0
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +82,9 @@ def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(
         tasks.wait_until_nothing_is_left(run)
         web1.heal()
         command = re.search(
-            r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE
+            r"^To end what is left when the hosts are reachable, run: (.*)$",
+            run.errors,
+            re.MULTILINE,
         )
         assert command, run.story
         assert "--limit web1 " in command[1], run.story
@@ -89,7 +97,7 @@ def test_it_is_tried_again_when_the_main_process_has_left(lab: Lab, web1: Host) 
     with started(lab, a_play(60, sections=NO_MASTER)) as run:
         interrupt_with_one_host_down(run, lab)
         assert re.search(
-            r"^web1 +: NOT CONFIRMED .*Tried again for 60 s", run.errors, re.MULTILINE
+            r"^web1 +: NOT CONFIRMED .*Retrying for 60 s in total", run.errors, re.MULTILINE
         ), run.story
         assert guardian.guardian_of(run).alive()
         web1.heal()
@@ -105,6 +113,39 @@ def test_a_master_connection_that_hangs_is_no_reason_to_wait_for_ever(lab: Lab, 
         assert re.search(r"^web1 +: NOT CONFIRMED", run.errors, re.MULTILINE), run.story
         web1.heal()
         tasks.wait_until_gone(run, [web1], 60)
+        tasks.wait_until_nothing_is_left(run)
+
+
+def test_the_recap_waits_for_a_host_that_hangs_and_the_terminal_shows_progress_meanwhile(
+    lab: Lab, web1: Host
+) -> None:
+    """The last change of the line came 1 s after the signal, and the recap did not know the end."""
+    play = a_play(0, terminal=True, environ={"TERM": "xterm"})
+    with started(lab, play) as run:
+        tasks.wait_for_tree(run, [*lab])
+        web1.cut()
+        run.press_ctrl_c()
+        changed = [time.monotonic()]
+        screen = run.directory / "stdout"
+        size = 0
+        while run.process.poll() is None and time.monotonic() < changed[0] + LONGEST_WAIT:
+            if screen.stat().st_size != size:
+                size = screen.stat().st_size
+                changed.append(time.monotonic())
+            time.sleep(0.05)
+        assert run.wait(0) == CTRL_C.status, run.story
+        silences = [later - before for before, later in itertools.pairwise(changed)]
+        assert max(silences) < LONGEST_SILENCE, f"{silences}\n{run.story}"
+        assert re.search(r"1 of 2 hosts done, the grace is over, 2\d s so far", run.output), (
+            run.story
+        )
+        assert re.search(
+            r"^web1 +: NOT CONFIRMED .*no answer within 31 s", run.output, re.MULTILINE
+        ), run.story
+        assert re.search(r"^web2 +: ended [1-9]\d* .*survivors 0", run.output, re.MULTILINE), (
+            run.story
+        )
+        web1.heal()
         tasks.wait_until_nothing_is_left(run)
 
 

@@ -58,7 +58,7 @@ ORDINARY: list[dict[str, Any]] = [
     },
 ]
 
-CHANGED = "is not as this version of the collection knows it"
+CHANGED = "lacks what this version of the collection needs"
 
 
 @dataclass(frozen=True)

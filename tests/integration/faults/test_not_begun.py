@@ -86,7 +86,7 @@ def test_where_the_first_client_waits_nothing_had_begun(
         assert re.search(NOT_BEGUN.format("Leave a trace, ran"), run.errors, re.MULTILINE), (
             run.story
         )
-        assert "To finish it" not in run.errors, run.story
+        assert "To end what is left" not in run.errors, run.story
         tasks.wait_until_nothing_is_left(run)
         server.go_on()
         assert not tasks.has_left_trace(run, web1)
@@ -130,7 +130,8 @@ def test_where_the_poll_of_a_job_waits_the_job_is_not_forgotten(
 ) -> None:
     play = Play(
         [tasks.grow(**{"async": 3600, "poll": 1})],
-        options={"kill_timeout": 1, "kill_retry_for": 0},
+        # Without a pulse: its end would end the job before it is looked for.
+        options={"kill_timeout": 1, "kill_retry_for": 0, "on_disconnect": "keep"},
         sections=IMPATIENT,
     )
     with started(lab, play) as run:

@@ -98,10 +98,10 @@ def hidden(host: Host, tmp_path: Path) -> Iterator[Hidden]:
         _encrypted(tmp_path, name, password)
         for name in ("ansible_password", "ansible_become_password")
     ]
-    made_up = Hidden(password, vault_password, "\n".join(variables))
-    yield made_up
+    created = Hidden(password, vault_password, "\n".join(variables))
+    yield created
     # What was found there is left over from dead processes, and lasts as long as the machine.
-    for finding in in_files(made_up.secrets, [_SHARED_MEMORY]):
+    for finding in in_files(created.secrets, [_SHARED_MEMORY]):
         Path(finding.rpartition(" in ")[2]).unlink()
 
 

@@ -10,6 +10,7 @@ The message names the option and what is allowed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -176,3 +177,19 @@ def _all_fail(
         # One session, by the one task that is right.
         assert tasks.has_left_trace(run, host, "right"), run.story
         assert logins(host) == before + 1
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_misspelt_option_gets_one_warning_and_the_run_goes_on(
+    lab: Lab, web1: Host, source: str
+) -> None:
+    play = SOURCES[source](Play([tasks.trace()]), {"kill_timout": "5"})
+    with started(lab, play) as run:
+        assert run.wait(40) == 0, run.story
+        assert tasks.has_left_trace(run, web1)
+        said = " ".join(run.errors.split())
+        assert said.count("is not an option of this collection") == 1, run.story
+        assert re.search("kill_timout .* \\(nearest: (treekill_)?kill_timeout\\)", said, re.I), (
+            run.story
+        )
+        assert "treekill" not in run.output, run.story

@@ -70,6 +70,21 @@ else:
 open("/tmp/cleaned-" + row, "w").close()
 """
 
+#: What a process may do about its first signal. Its arguments: one of these, the name of the
+#: signal, the mark of the run.
+ENDS = """#!/bin/bash
+does=$1 signal=$2
+exits() { exit 0; }
+fails() { exit 1; }
+dies() { trap - $signal; kill -s $signal $$; }
+breaks() { kill -s PIPE $$; }
+crashes() { kill -s SEGV $$; }
+ignores() { :; }
+trap $does $signal
+touch /tmp/begun-$3-$does
+while :; do sleep 0.1; done
+"""
+
 #: Kinds of clean-up, and the programs that have them.
 KINDS = {
     "plain": "job.sh",
@@ -82,7 +97,7 @@ KINDS = {
 
 def put_on(host: Host) -> None:
     """Put the programs on the host, in /tmp."""
-    for name, text in (("job.sh", SHELL), ("job.py", PYTHON)):
+    for name, text in (("job.sh", SHELL), ("job.py", PYTHON), ("ends.sh", ENDS)):
         path = host.root / "tmp" / name
         path.write_text(text)
         path.chmod(0o755)

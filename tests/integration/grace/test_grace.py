@@ -21,7 +21,7 @@ import pytest
 from tests.support.hosts import Host, Lab
 from tests.support.labs import become_hosts
 from tests.support.run import controller, tasks
-from tests.support.run.play import BECOME, PLUGINS
+from tests.support.run.play import BECOME, PARAMIKO, PLUGINS
 from tests.support.run.playing import Play, started
 from tests.support.run.run import Run
 from tests.support.run.waiting import until
@@ -54,6 +54,7 @@ class Row:
     kind: str = "plain"
     trigger: Trigger = INT
     signal: str = "TERM"
+    connection: str = ""  #: the one that the play names, instead of the usual one
 
     @property
     def name(self) -> str:
@@ -71,6 +72,7 @@ class Row:
                 *told,
                 *pty,
                 *([] if self.trigger is INT else [self.trigger.name]),
+                *([self.connection] if self.connection else []),
             ]
         )
 
@@ -79,7 +81,7 @@ class Row:
         """The name of the host that has sudo so."""
         return "web1" if self.use_pty else "web2"
 
-    def play(self) -> Play:
+    def play(self, lab: Lab) -> Play:
         """Return the run of this row."""
         becoming = BECOME[self.become]
         action = self.action if self.action.startswith(OWN) else f"ansible.builtin.{self.action}"
@@ -97,6 +99,7 @@ class Row:
                 "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
             }
         own = self.action.startswith(OWN)
+        connection = self.connection or (f"{OWN}ssh" if own else "")
         options = {
             "kill_timeout": 10,
             "kill_signal": self.signal,
@@ -106,20 +109,26 @@ class Row:
         return Play(
             [task],
             hosts=(self.host,),
-            keywords={**(becoming.keywords or {}), **({"connection": f"{OWN}ssh"} if own else {})},
+            keywords={
+                **(becoming.keywords or {}),
+                **({"connection": connection} if connection else {}),
+            },
             variables={"ansible_user": becoming.login, **(becoming.variables or {})},
             options=options,
             sections={
                 "defaults": {"become_plugins": PLUGINS},
                 "ssh_connection": {"pipelining": self.pipelining},
             },
-            files={"carried": '#!/bin/sh\nexec "$@"\n'},
+            files={
+                "carried": '#!/bin/sh\nexec "$@"\n',
+                ".ssh/known_hosts": lab.known_hosts.read_text(),  # paramiko looks for it there
+            },
             terminal=self.trigger.terminal,
             before=self.trigger.before,
         )
 
 
-ROWS = [
+ALL = [
     *(
         Row(action, pipelining)
         for action in ("command", "shell", "script", "raw")
@@ -163,9 +172,16 @@ ROWS = [
         for pipelining in (False, True)
         for become in ("no", "root, no password")
         for trigger in (CTRL_C, KILL, LOST_CLIENT, LOST_CONTROLLER, CUT_NETWORK, TIMEOUT)
-        # Without pipelining there is a terminal, which a lost connection hangs up: see
-        # docs/limits.md.
-        if pipelining or trigger not in (LOST_CLIENT, LOST_CONTROLLER, CUT_NETWORK)
+    ),
+    # Without pipelining there is a terminal, which a lost connection hangs up. That ends a command
+    # without a supervisor, as those of core's script and raw: see docs/limits.md.
+    *(
+        Row(action, False, become, use_pty, trigger=trigger)
+        for action in ("command", f"{OWN}script", f"{OWN}raw")
+        for become in ("no", "root, no password", "another user", "root, by su", "root, by doas")
+        for use_pty in (True, False)
+        if use_pty or become in ("root, no password", "another user")
+        for trigger in (LOST_CLIENT, LOST_CONTROLLER)
     ),
     *(
         Row(action, pipelining, signal=signal, kind=kind)
@@ -174,7 +190,15 @@ ROWS = [
         for signal in ("HUP", "INT")
         for kind in ("plain", "once")
     ),
+    *(
+        Row(action, False, become, trigger=trigger, connection=PARAMIKO)
+        for action in ("command", "shell")
+        for become in ("no", "root, no password")
+        for trigger in (INT, LOST_CONTROLLER)
+    ),
 ]
+#: Each of them once.
+ROWS = [*dict.fromkeys(ALL)]
 
 
 #: One of each kind is always run; the others with --every-row.
@@ -195,6 +219,10 @@ USUAL = (
     Row("shell", True, trigger=CUT_NETWORK),
     Row("shell", True, "root, no password", trigger=LOST_CLIENT),
     Row("command", False, trigger=TIMEOUT),
+    Row("shell", False, trigger=LOST_CONTROLLER),
+    Row("command", False, trigger=LOST_CONTROLLER, connection=PARAMIKO),
+    Row("command", False, "root, no password", trigger=LOST_CLIENT),
+    Row(f"{OWN}raw", False, "root, no password", trigger=LOST_CONTROLLER),
 )
 assert {*USUAL} <= {*ROWS}
 
@@ -217,7 +245,7 @@ def test_a_clean_up_is_finished(grace_lab: Lab, row: Row) -> None:
     if "doas" in row.become:
         become_hosts.skip_without_doas(grace_lab)
     try:
-        with started(grace_lab, row.play()) as run:
+        with started(grace_lab, row.play(grace_lab)) as run:
             until(
                 lambda: jobs.has_begun(run, host, row.kind),
                 40,
@@ -244,13 +272,68 @@ def test_a_clean_up_is_finished(grace_lab: Lab, row: Row) -> None:
         host.heal()
 
 
+def test_without_a_supervisor_the_hang_up_of_its_terminal_cuts_a_clean_up_off(
+    grace_lab: Lab,
+) -> None:
+    """The control."""
+    row = Row(trigger=LOST_CLIENT)
+    host, play = grace_lab[row.host], row.play(grace_lab)
+    with started(
+        grace_lab, dataclasses.replace(play, options={**play.options, "supervise": False})
+    ) as run:
+        until(
+            lambda: jobs.has_begun(run, host, row.kind),
+            40,
+            lambda: f"it has not begun\n{run.story}",
+        )
+        controller.client_of(run.row, host.address).kill()
+        run.wait(90)
+        tasks.wait_until_gone(run, [host])
+        assert jobs.unfinished(run, host, row.kind), run.story
+
+
+#: What the recap may say of each process of `jobs.ENDS`. Only its parent could read more.
+ENDINGS = {
+    "exits": "ended on {signal} in",
+    "fails": "ended on {signal} in",
+    "dies": "ended on {signal} in",
+    "breaks": "ended on {signal} in",
+    "crashes": "ended on {signal} in",
+    "ignores": "KILL after",
+}
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP"])
+def test_the_recap_says_what_is_known_of_each_end(grace_lab: Lab, name: str) -> None:
+    """It names the last signal. It claims no exit, which no process but the parent can know."""
+    lines = [f"/tmp/ends.sh {does} {name} {{{{ row }}}} &" for does in ENDINGS]
+    play = Play(
+        [{"name": "Work", "ansible.builtin.shell": "\n".join([*lines, "wait"])}],
+        options={"kill_timeout": 2, "kill_signal": name, "kill_children_signal": name},
+    )
+    host = grace_lab["web1"]
+    with started(grace_lab, play) as run:
+        until(
+            lambda: len([*(host.root / "tmp").glob(f"begun-{run.row}-*")]) == len(ENDINGS),
+            40,
+            lambda: f"it has not begun\n{run.story}",
+        )
+        INT.fire(run, grace_lab)
+        assert run.wait(60) == INT.status, run.story
+        for does, words in ENDINGS.items():
+            line = re.search(rf"ends\.sh {does} .*", run.errors)
+            assert line, run.story
+            assert words.format(signal=name) in line[0], run.story
+        assert "exited" not in run.errors
+
+
 @pytest.mark.parametrize(("mode", "finishes"), [("mixed", True), ("tree", False)])
 def test_with_kill_mode_tree_the_child_of_a_wrapper_gets_the_signal_twice(
     grace_lab: Lab, mode: str, finishes: bool
 ) -> None:
     """The control: once from the wrapper, once from the kill pass."""
     row = Row(kind="wrapper")
-    host, play = grace_lab[row.host], row.play()
+    host, play = grace_lab[row.host], row.play(grace_lab)
     with started(
         grace_lab, dataclasses.replace(play, options={**play.options, "kill_mode": mode})
     ) as run:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.environment import _interpreters, _setup, _venvs
+from tools.environment import _interpreters, _lock, _venvs
 from tools.environment._commands import SetupError
 
 
@@ -24,7 +24,7 @@ from tools.environment._commands import SetupError
 def _venv() -> _venvs.Venv:
     interpreter = _interpreters.probe(sys.executable)
     assert interpreter is not None, f"{sys.executable} does not run"
-    with _setup.locked():
+    with _lock.locked():
         return _venvs.front_ends_venv(interpreter)
 
 

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,7 @@ def test_the_events_of_ansible_runner_are_complete(shared_lab: Lab, among: Compa
     The artifacts have the task that was interrupted.
     """
     events: list[str] = []
+    verdicts: list[dict[str, Any]] = []
 
     def cancel(run: Run, lab: Lab) -> None:
         ends.to_main(ends.TERM)(run, lab)
@@ -183,10 +185,11 @@ def test_the_events_of_ansible_runner_are_complete(shared_lab: Lab, among: Compa
             lambda: f"ansible-runner goes on\n{run.story}",
         )
         (artifacts,) = (run.directory / "private/artifacts").iterdir()
-        events.extend(
-            json.loads(path.read_text())["event"]
-            for path in (artifacts / "job_events").glob("*.json")
-        )
+        for path in (artifacts / "job_events").glob("*.json"):
+            event = json.loads(path.read_text())
+            events.append(event["event"])
+            if "treekill" in event.get("event_data", {}):
+                verdicts.append(event)
         events.append((artifacts / "stdout").read_text())
 
     ended = ends.interrupt("TERM to main", cancel, 0, recap=False)
@@ -196,3 +199,10 @@ def test_the_events_of_ansible_runner_are_complete(shared_lab: Lab, among: Compa
     assert_nothing_survived(outcome, ended, status=outcome.status)
     assert {"playbook_on_start", "playbook_on_task_start", "runner_on_start"} <= {*events}
     assert "TREEKILL RECAP [SIGTERM]" in events[-1], events[-1]
+    # The verdict is one event, with the data that AWX keeps for the job.
+    (event,) = verdicts
+    told = event["event_data"]["treekill"]
+    assert told["verdict"] == "1 host: 1 ended clean", told
+    assert told["verdict"] in event["stdout"], event
+    assert event["event_data"]["artifact_data"] == {"treekill": told}
+    assert (told["cause"], [*told["hosts"].values()]) == ("SIGTERM", ["ended clean"]), told

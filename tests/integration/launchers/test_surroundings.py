@@ -10,11 +10,17 @@ The tests show what a user then sees.
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from tests.support.hosts import Host, Lab
+import pytest
+
+from tests.support.hosts import Host, Lab, ProcessId
 from tests.support.run import controller, tasks
+from tests.support.run.control import BEFORE_2_19
 from tests.support.run.play import FrontEnd, Setting, earlier_label
 from tests.support.run.run import Run, started
 from tests.support.run.waiting import stays, until
@@ -27,7 +33,7 @@ from . import ends, fronts
 WATCH = 1.5
 
 
-def _small(front: FrontEnd, **more: object) -> Setting:
+def _small(front: FrontEnd | None, **more: object) -> Setting:
     return Setting(front=front, hosts=1, pipelining=True, kinds=tree.COOPERATIVE, **more)  # type: ignore[arg-type]
 
 
@@ -169,7 +175,7 @@ def test_a_kill_before_the_grace_is_over_leaves_the_rest_to_the_guardian(lab: La
         tasks.wait_for_tree(run, [host])
         os.killpg(run.process.pid, signal.SIGTERM)
         until(
-            lambda: "kill orders are out" in run.errors,
+            lambda: "given; grace period" in run.errors,
             20,
             lambda: f"it does not wait\n{run.story}",
         )
@@ -218,3 +224,102 @@ def test_the_console_goes_on_guarded_after_an_interruption(lab: Lab) -> None:
         )
         assert run.wait(20) == 0, run.story
         tasks.wait_until_nothing_is_left(run)
+
+
+#: Runs a program and reads its output, as CI systems do. It writes how long the streams stayed open
+#: after its end.
+_CAPTURES = """
+import subprocess, sys, threading, time
+run = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def read(stream, to):
+    to.write(stream.read())
+readers = [threading.Thread(target=read, args=pair) for pair in (
+    (run.stdout, sys.stdout.buffer), (run.stderr, sys.stderr.buffer))]
+[reader.start() for reader in readers]
+run.wait()
+ended = time.monotonic()
+[reader.join() for reader in readers]
+sys.stdout.flush()
+print("CAPTURED after %.3f" % (time.monotonic() - ended))
+"""
+
+#: Seconds within which a reader on a busy machine has its end of file.
+_END_OF_FILE = 1.0
+
+
+@pytest.mark.parametrize(
+    ("number", "persist"),
+    [
+        (signal.SIGINT, "600"),
+        pytest.param(signal.SIGINT, "no", marks=rest),
+        pytest.param(signal.SIGTERM, "yes", marks=rest),
+        pytest.param(
+            signal.SIGKILL,
+            "600",
+            marks=[
+                rest,
+                pytest.mark.skipif(
+                    BEFORE_2_19, reason="before ansible-core 2.19, workers hold the streams too"
+                ),
+            ],
+        ),
+    ],
+)
+def test_a_captured_output_ends_with_its_run(
+    lab: Lab, number: signal.Signals, persist: str
+) -> None:
+    """Neither a ControlMaster nor the guardian holds the streams of the run."""
+    host = lab["web1"]
+    setting = _small(None, ssh={"ssh_args": f"-o ControlMaster=auto -o ControlPersist={persist}"})
+    with started(lab, setting, collection=True, before=(sys.executable, "-c", _CAPTURES)) as run:
+        tasks.wait_for_tree(run, [host])
+        ends.to_main(number)(run, lab)
+        wait_until_only_the_daemon_is_left(run, [host])
+        assert run.wait(40) == 0, run.story
+        waited = re.search(r"^CAPTURED after (\d+\.\d+)$", run.output, re.MULTILINE)
+        assert waited, run.story
+        assert float(waited[1]) < _END_OF_FILE, run.story
+        tasks.wait_until_nothing_is_left(run)
+
+
+#: A shell with job control, which goes on when its job has stopped.
+_JOB_SHELL = ("bash", "-mc", '"$@"; read -r line', "shell")
+
+
+def _is_stopped(process: ProcessId) -> bool:
+    stat = Path(f"/proc/{process.pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+@rest
+def test_a_stopped_run_that_is_killed_leaves_nothing(lab: Lab) -> None:
+    """Ctrl-Z in a shell, and then KILL."""
+    host = lab["web1"]
+    with started(lab, _small(None), collection=True, terminal=True, before=_JOB_SHELL) as run:
+        tasks.wait_for_tree(run, [host])
+        main = ends.main_of(run).id
+        assert run.terminal is not None
+        run.terminal.write(b"\x1a")
+        until(lambda: _is_stopped(main), 10, lambda: f"it does not stop\n{run.story}")
+        main.kill()
+        wait_until_only_the_daemon_is_left(run, [host])
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 99), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
+)
+@rest
+def test_a_run_that_is_pid_1_ends_as_others_do(
+    lab: Lab, number: signal.Signals, status: int
+) -> None:
+    """A process with pid 1 can't die of its own signal: so it exits, with the status of a shell."""
+    host = lab["web1"]
+    namespace = ("unshare", "--pid", "--mount-proc", "--fork")
+    with started(lab, _small(None), collection=True, before=namespace) as run:
+        tasks.wait_for_tree(run, [host])
+        ends.to_main(number)(run, lab)
+        wait_until_only_the_daemon_is_left(run, [host])
+        assert run.wait(40) == status, run.story
+        assert "survivors 0" in run.errors, run.story

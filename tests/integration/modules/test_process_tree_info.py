@@ -155,12 +155,12 @@ def test_only_what_is_asked_for(lab: Lab, web1: Host) -> None:
         "0123456789abcdef",
         "8c0e4010f40ee5a5",
     ]
-    assert [tree["run"] for tree in ask(lab, web1, INFO, run="8c0e4010f40ee5a5")["trees"]] == [
+    assert [tree["run"] for tree in ask(lab, web1, INFO, runs="8c0e4010f40ee5a5")["trees"]] == [
         "8c0e4010f40ee5a5"
     ]
-    assert ask(lab, web1, INFO, run="ffffffffffffffff")["trees"] == []
-    assert ask(lab, web1, INFO, older_than=3600)["trees"] == []
-    assert "not a run id" in ask(lab, web1, INFO, fails=True, run="x")["msg"]
+    assert ask(lab, web1, INFO, runs="ffffffffffffffff")["trees"] == []
+    assert ask(lab, web1, INFO, older_than="1h")["trees"] == []
+    assert "not a run id" in ask(lab, web1, INFO, fails=True, runs="x")["msg"]
 
 
 #: Commands that one host has at a time in the next test, and seconds in which they are listed,
@@ -187,7 +187,7 @@ def test_many_trees_are_told_and_ended_at_once(lab: Lab, web1: Host) -> None:
     assert time.monotonic() - began < SOON
     assert len(found) == MANY
     assert {len(tree["processes"]) for tree in found} == {3}
-    done = ask(lab, web1, "process_tree_kill", run="0123456789abcdef")
+    done = ask(lab, web1, "process_tree_kill", runs="0123456789abcdef")
     assert len(done["gone"]) == 3 * MANY
     assert done["survivors"] == []
     assert not web1.processes("^sleep 100[12]$")

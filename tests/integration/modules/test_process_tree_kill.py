@@ -97,7 +97,7 @@ def test_what_a_command_left_behind_is_ended_only_where_that_is_said(lab: Lab, w
         tasks.open_gate(run, web1)
         assert run.wait(60) == 0, run.story
         assert ask(lab, web1, KILL, dead=True)["gone"] == []
-        spared = ask(lab, web1, KILL, run=name)
+        spared = ask(lab, web1, KILL, runs=name)
         assert (
             spared["changed"],
             spared["gone"],
@@ -106,11 +106,11 @@ def test_what_a_command_left_behind_is_ended_only_where_that_is_said(lab: Lab, w
         assert kinds(run, web1) == {"setsid", "daemon"}
         assert web1.processes("^sleep 1235")
         lease = next(one["lease"] for one in found["trees"] if one["state"] == "left")
-        daemons = ask(lab, web1, KILL, run=name, lease=lease)
+        daemons = ask(lab, web1, KILL, runs=name, leases=lease)
         assert len(daemons["gone"]) == 2, daemons
         assert not kinds(run, web1)
         assert web1.processes("^sleep 1235")
-        assert ask(lab, web1, KILL, run=name, left_behind=True)["changed"]
+        assert ask(lab, web1, KILL, runs=name, left_behind=True)["changed"]
         until(lambda: not web1.processes(), 10, lambda: f"there are still {web1.processes()}")
 
 
@@ -208,7 +208,7 @@ def test_a_user_ends_what_is_his_own_and_is_told_of_the_rest(lab: Lab, web1: Hos
         user="ansible",
         environ={"TREEKILL": "0123456789abcdef/00000001/4711/4710"},
     )
-    done = ask(lab, web1, KILL, become="", run="0123456789abcdef", left_behind=True)
+    done = ask(lab, web1, KILL, become="", runs="0123456789abcdef", left_behind=True)
     assert (pids(done["gone"]), done["complete"]) == ({mine.pid}, False)
     assert roots.id.alive()
     denied = ask(lab, web1, KILL, become="", pid=roots.pid, start=roots.start)
@@ -225,7 +225,7 @@ def test_what_stands_above_the_module_is_refused(lab: Lab, web1: Host) -> None:
     listener = next(process for name, process in every.items() if "sshd" in name)
     assert ask(lab, web1, KILL, fails=True, pid=1, start=1)["msg"] == "pid 1 is never ended"
     refused = ask(lab, web1, KILL, fails=True, pid=listener.pid, start=listener.start)
-    assert refused["msg"].endswith("stands above this very task")
+    assert refused["msg"].endswith("is an ancestor of this module")
 
 
 def test_the_run_that_executes_the_module_is_refused(lab: Lab, web1: Host) -> None:
@@ -239,11 +239,11 @@ def test_the_run_that_executes_the_module_is_refused(lab: Lab, web1: Host) -> No
             {"treekill.remote.process_tree_info": None, "register": "alive"},
             {
                 "treekill.remote.process_tree_kill": {
-                    "run": "{{ alive.own_runs }}",
+                    "runs": "{{ alive.own_runs }}",
                     "left_behind": True,
                 },
                 "register": "refused",
-                "failed_when": "'executes this very task' not in refused.msg",
+                "failed_when": "'executing this task' not in refused.msg",
             },
             {
                 "treekill.remote.process_tree_kill": {"dead": True},
@@ -263,7 +263,7 @@ def test_the_run_that_executes_the_module_is_refused(lab: Lab, web1: Host) -> No
     )
     with started(lab, play) as run:
         assert run.wait(90) == 0, run.story
-        assert "executes this very task" in run.output or not kinds(run, web1), run.story
+        assert "executing this task" in run.output or not kinds(run, web1), run.story
 
 
 @rest

@@ -24,8 +24,8 @@ import yaml
 
 from tests.support.hosts import Lab, NoSuchLab, kinds, labs
 from tests.support.run.terminal import default_signals
+from tools.environment._lock import locked
 from tools.environment._paths import CACHE, ROOT
-from tools.environment._setup import locked
 
 SCENARIOS = sorted(
     path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml")

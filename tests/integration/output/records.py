@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
+    journal,
+    journal_entry,
+)
 
 from tests.support.run.run import Run
 from tests.support.run.waiting import until
@@ -39,14 +42,14 @@ def journal_of(run: Run) -> Path:
     return run.directory / "home/treekill/journal"
 
 
-def entry_of(run: Run) -> journal.JournalEntry:
+def entry_of(run: Run) -> journal_entry.JournalEntry:
     """Return the only run in the journal."""
     entries = journal.entries(str(journal_of(run)))
     assert len(entries) == 1, f"{entries}\n{run.story}"
     return entries[0]
 
 
-def wait_for_state(run: Run, state: str) -> journal.JournalEntry:
+def wait_for_state(run: Run, state: str) -> journal_entry.JournalEntry:
     """Return the entry, once its run is in that state."""
     until(lambda: entry_of(run).state == state, PATIENCE, lambda: f"{entry_of(run)}\n{run.story}")
     return entry_of(run)

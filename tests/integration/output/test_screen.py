@@ -47,8 +47,8 @@ def assert_tree_is_drawn(run: Run, screen: str) -> None:
     assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", screen, re.MULTILINE), run.story
     assert re.search(r"^TASK \[Grow a tree\] on web1$", screen, re.MULTILINE), run.story
     for kind, end in (
-        ("background", "exited on TERM in "),
-        ("setsid", "exited on TERM in "),
+        ("background", "ended on TERM in "),
+        ("setsid", "ended on TERM in "),
         ("ignores-signals", "KILL after "),
     ):
         assert re.search(
@@ -127,7 +127,7 @@ def test_several_playbooks_are_one_run_with_one_recap(lab: Lab, web1: Host) -> N
         INT.fire(run, lab)
         assert run.wait(60) == INT.status, run.story
         assert run.errors.count("TREEKILL RECAP") == 1, run.story
-        assert run.errors.count("kill orders are out") == 1, run.story
+        assert run.errors.count("given; grace period") == 1, run.story
         assert_tree_is_drawn(run, run.errors)
         tasks.wait_until_nothing_is_left(run)
 
@@ -157,3 +157,27 @@ def test_what_a_process_calls_itself_is_shown_escaped(lab: Lab, web1: Host) -> N
         assert r"hé \u202e \x1b[31mred\nline 7200" in recap, run.story
         assert all(line.isprintable() for line in recap.splitlines()), run.story
         web1.run(["rm", f"/tmp/ready-{run.row}"])
+
+
+def test_v_adds_one_line_to_standard_error_and_nothing_to_standard_output(
+    lab: Lab, web1: Host
+) -> None:
+    """It shows that the collection is on, also beside a stdout callback that a program reads."""
+    play = Play([tasks.trace()], arguments=["-v"], variables={"fixed": "yes"})
+    seen = []
+    for collection in (True, False):
+        with started(lab, dataclasses.replace(play, collection=collection)) as run:
+            assert run.wait(40) == 0, run.story
+            assert tasks.has_left_trace(run, web1)
+            seen.append(_without_what_differs(run))
+            lines = re.findall(
+                r"^treekill\.remote \d+\.\d+\.\d+\S* guards .*$", run.errors, re.MULTILINE
+            )
+            assert len(lines) == collection, run.story
+    assert seen[0] == seen[1]
+
+
+def _without_what_differs(run: Run) -> str:
+    """Return its standard output without what two runs of one play never share."""
+    text = run.output.replace(run.row, "ROW").replace(str(run.directory), "DIRECTORY")
+    return re.sub(r'"(start|end|delta)": "[^"]*"', "", text)

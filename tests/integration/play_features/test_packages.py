@@ -9,15 +9,13 @@ ansible.builtin.apt installs it: as root, below apt and dpkg.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.integration.grace.packages import skip_without_python_apt
 from tests.support.coverage import covers
-from tests.support.hosts import Host, HostsError, Lab
-from tests.support.hosts.programs import call
+from tests.support.hosts import Host, Lab
 from tests.support.labs.lab_or_skip import lab_or_skip
 from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
@@ -46,46 +44,16 @@ PACKAGE = Feature(
         {"name": "Install it", _APT: {"deb": "/tmp/package-{{ row }}.deb"}},
     ],
     keywords={"become": True},
-    variables={"ansible_python_interpreter": "/usr/bin/python3"},
+    # The script never ends. So what is shown is how it is ended when it is not left to finish.
+    variables={"ansible_python_interpreter": "/usr/bin/python3", "treekill_finish": False},
 )
-
-
-def _give_apt_its_python(host: Host) -> None:
-    """Install python3-apt by the network of this machine: hosts have none to the outside.
-
-    Skip if it can't be had.
-    """
-    for name in ("resolv.conf", "apt/apt.conf.d"):
-        here, there = Path("/etc") / name, host.root / "etc" / name
-        if here.is_dir():
-            shutil.copytree(here, there, dirs_exist_ok=True)
-        elif here.exists():
-            there.unlink(missing_ok=True)
-            there.write_text(here.read_text())
-    script = (
-        "python3 -c 'import apt' || { apt-get -q update && apt-get -qy --no-install-recommends "
-        "install python3-apt; }"
-    )
-    argv = host.exec_argv(["sh", "-c", script], environ={"DEBIAN_FRONTEND": "noninteractive"})
-    outside = _run([word for word in argv if word != "--net"])
-    if outside:
-        pytest.skip(f"the host can't have python3-apt, which ansible.builtin.apt needs: {outside}")
-
-
-def _run(argv: list[str]) -> str:
-    """Return why it failed; empty if it did not."""
-    try:
-        call(argv)
-    except HostsError as error:
-        return str(error)[-300:]
-    return ""
 
 
 @pytest.fixture(scope="module")
 def lab_with_apt() -> Iterator[Lab]:
-    """A host that can install packages of its own."""
+    """A host with python3-apt."""
     with lab_or_skip(1) as lab:
-        _give_apt_its_python(lab["web1"])
+        skip_without_python_apt(lab["web1"])
         yield lab
 
 

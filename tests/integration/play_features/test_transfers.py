@@ -209,7 +209,7 @@ def test_no_transfer_goes_on_after_the_run(lab: Lab, transfer: Transfer, trigger
         assert not [path.name for path in (host.root / "tmp").glob(f"trace-{run.row}-*")], run.story
         if trigger.recap:
             assert re.search(
-                r"^web1 : a file transfer was broken off \(task: (Copy|Fetch)\)",
+                r"^web1 : file transfer aborted \(task: (Copy|Fetch)\)",
                 run.errors,
                 re.MULTILINE,
             ), run.story

@@ -12,12 +12,12 @@ import pytest
 
 from tests.support.hosts import Lab
 from tests.support.labs import watchful_hosts
-from tests.support.labs.companies import companies, orderly_end
+from tests.support.labs.companies import companies
 from tests.support.labs.lab_or_skip import lab_or_skip
 from tests.support.trees.bystanders import Companies, Company
 from tests.support.trees.rows import tidy
 
-__all__ = ("companies", "orderly_end")
+__all__ = ("companies",)
 
 #: Hosts of the lab for the rows that ask for it.
 MANY_HOSTS = 20

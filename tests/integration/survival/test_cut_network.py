@@ -127,11 +127,17 @@ def own_link(row: str) -> str:
 
 
 @contextmanager
-def cut_off_by_itself(watchful_lab: Lab, host: Host, on_disconnect: str) -> Iterator[Run]:
+def cut_off_by_itself(
+    watchful_lab: Lab, host: Host, on_disconnect: str, pipelining: bool = True
+) -> Iterator[Run]:
     """Such a run, when the session of its task has ended while the link was down."""
     options = {"on_disconnect": on_disconnect, **NO_RETRY}
     setting = Setting(
-        hosts=1, pipelining=True, become="root, no password", ssh=WATCHFUL_CLIENT, options=options
+        hosts=1,
+        pipelining=pipelining,
+        become="root, no password",
+        ssh=WATCHFUL_CLIENT,
+        options=options,
     )
     with started(watchful_lab, setting, collection=True, script=own_link) as run:
         gate.wait_at(run, host)
@@ -145,9 +151,12 @@ def cut_off_by_itself(watchful_lab: Lab, host: Host, on_disconnect: str) -> Iter
         assert run.wait(40) == UNREACHABLE, run.story
 
 
-def test_with_on_disconnect_keep_it_finishes_its_work(watchful_lab: Lab, host: Host) -> None:
-    """It lost the session that it ran in."""
-    with cut_off_by_itself(watchful_lab, host, "keep") as run:
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "tty"])
+def test_with_on_disconnect_keep_it_finishes_its_work(
+    watchful_lab: Lab, host: Host, pipelining: bool
+) -> None:
+    """It lost the session that it ran in, and perhaps its terminal."""
+    with cut_off_by_itself(watchful_lab, host, "keep", pipelining) as run:
         stays(lambda: _task(run, host), 2.0, f"it was ended\n{run.story}")
         gate.open_gate(run, host)
         until(

@@ -4,19 +4,22 @@
 
 """Program that writes docs/coverage.md, and what README.md takes from it.
 
-`python -m tests.support.coverage` makes both from the records of test runs.
+`python -m tests.support.coverage` makes both from the records of test runs. With names of sections
+it makes these sections again, and leaves the others as they are.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .notes import ENDS, NO_ROW, REMARKS, SECTIONS
+from .notes import NO_ROW, NO_ROWS, REMARKS, SECTIONS, SHOWN
 from .plugin import RECORDS
 from .supported import README, natural, with_supported
 
@@ -36,8 +39,10 @@ make coverage
 It writes this page again; only the remarks are written by hand. The columns:
 
 - *interrupt* is SIGINT, Ctrl-C, or the way in which the front end cancels a run,
-- *KILL of main* is SIGKILL of `ansible-playbook`,
+- *KILL of main* is SIGKILL of `ansible-playbook`; for a way to a task, of the whole controller,
 - *timeout* is the task's own `timeout:`.
+
+**no row** marks an end that no test has tried.
 """
 
 
@@ -71,10 +76,20 @@ def read(records: Iterable[Path]) -> Cells:
     return cells
 
 
-def table(cells: Cells) -> str:
-    """Return the page, in Markdown."""
-    parts = [HEAD, f"Recorded on ansible-core {_recorded_on(cells)}."]
+def table(cells: Cells, page: str = "", again: Collection[str] = tuple(SECTIONS)) -> str:
+    """Return the page, in Markdown.
+
+    `page`: as it was. `again`: the sections that are made again; the others are taken from it.
+    """
+    kept = _sections_of(page)
+    cores = _cores_of(page if {*again} < {*SECTIONS} else "")
+    for row in (row for rows in cells.values() for row in rows):
+        cores[row.core].add(row.python)
+    parts = [HEAD, f"Recorded on ansible-core {_listed(cores)}."]
     for section in SECTIONS:
+        if section not in again:
+            parts.extend(kept.get(section, ()))
+            continue
         subjects = sorted(
             {subject for where, subject, dummy in [*cells, *NO_ROW] if where == section},
             key=str.lower,
@@ -84,28 +99,42 @@ def table(cells: Cells) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _recorded_on(cells: Cells) -> str:
+def _sections_of(page: str) -> dict[str, list[str]]:
+    """Return the text of each section of a page."""
+    parts = page.split("\n## ")[1:]
+    return {part.split("\n")[0]: [f"\n## {part}".rstrip("\n")] for part in parts}
+
+
+def _cores_of(page: str) -> dict[str, set[str]]:
+    """Return the cores on which a page was recorded, and the Pythons of each."""
+    found = re.search(r"^Recorded on ansible-core (.*)\.$", page, re.MULTILINE)
+    cores: dict[str, set[str]] = defaultdict(set)
+    for core, pythons in re.findall(r"(\S+) \(Python ([^)]*)\)", found[1] if found else ""):
+        cores[core] = {*pythons.split(", ")}
+    return cores
+
+
+def _listed(cores: Mapping[str, Collection[str]]) -> str:
     """Return each core with the Pythons of the controller, the oldest first."""
-    pythons: dict[str, set[str]] = defaultdict(set)
-    for row in (row for rows in cells.values() for row in rows):
-        pythons[row.core].add(row.python)
     return (
         ", ".join(
-            f"{core} (Python {', '.join(sorted(pythons[core], key=natural))})"
-            for core in sorted(pythons, key=natural)
+            f"{core} (Python {', '.join(sorted(cores[core], key=natural))})"
+            for core in sorted(cores, key=natural)
         )
         or "(nothing)"
     )
 
 
 def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
+    ends = SECTIONS[section]
     lines = [
         f"\n## {section}\n",
-        f"| | {' | '.join(ENDS)} | ansible-core |",
-        "|---" * (len(ENDS) + 2) + "|",
+        *([f"{SHOWN[section]}\n"] if section in SHOWN else []),
+        f"| | {' | '.join(ends)} | ansible-core |",
+        "|---" * (len(ends) + 2) + "|",
     ]
     for subject in subjects:
-        ended = [row for end in ENDS for row in cells.get((section, subject, end), ())]
+        ended = [row for end in ends for row in cells.get((section, subject, end), ())]
         cores = sorted(
             {".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"},
             key=natural,
@@ -113,9 +142,9 @@ def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
         shown = [
             _cell(
                 cells.get((section, subject, end), []),
-                NO_ROW.get((section, subject, end), "**no row**"),
+                NO_ROW.get((section, subject, end), NO_ROWS.get((section, end), "**no row**")),
             )
-            for end in ENDS
+            for end in ends
         ]
         lines.append(f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |")
     remarks = [
@@ -138,11 +167,24 @@ def _cell(rows: list[Ended], otherwise: str) -> str:
     return ", ".join(told) or "not run: " + "; ".join(sorted({row.reason for row in rows}))
 
 
-if __name__ == "__main__":
-    TABLE.write_text(table(read(sorted(RECORDS.glob("*.json")))), encoding="utf-8")
+def main(arguments: list[str]) -> int:
+    """Write both files."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.coverage")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
+    again = parser.parse_args(arguments).sections or tuple(SECTIONS)
+    cells = {
+        where: rows
+        for where, rows in read(sorted(RECORDS.glob("*.json"))).items()
+        if where[0] in again
+    }
+    TABLE.write_text(table(cells, TABLE.read_text(encoding="utf-8"), again), encoding="utf-8")
     README.write_text(
         with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")),
         encoding="utf-8",
     )
     print(TABLE, README, sep="\n")
-    sys.exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

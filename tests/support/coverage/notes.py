@@ -10,19 +10,52 @@ from __future__ import annotations
 #: KILL of main is SIGKILL of the main process. `timeout` is the task's keyword.
 ENDS = ("interrupt", "KILL of main", "timeout")
 
-SECTIONS = (
-    "Connections",
-    "Actions",
-    "Hosts without Python",
-    "Become",
-    "Play features",
-    "Front ends",
-    "Targets",
-    "Concurrency",
-)
+_LOST = "lost connection"
+
+#: The sections of the table, and the columns of each.
+SECTIONS = {
+    "Connections": ENDS,
+    "Containers": ("files", "pipelining", "asynchronous job"),
+    "Ways to a task": ENDS,
+    "Actions": ENDS,
+    "Hosts without Python": ENDS,
+    "Become": ENDS,
+    "Play features": ENDS,
+    "Front ends": ENDS,
+    "Targets": ENDS,
+    "Concurrency": ENDS,
+    "Always sections": ("interrupt",),
+    "Transactions": (*ENDS, _LOST),
+    "Hand-offs": ("interrupt",),
+}
+
+#: What the rows of a section show besides, below its heading.
+SHOWN = {
+    "Containers": (
+        "The whole controller is killed at once: main process, workers, guardian, keepers and"
+        " clients. The columns are the ways of a task: with its module as a file, with pipelining,"
+        " as an asynchronous job that is polled."
+    ),
+    "Always sections": (
+        "The run has `run_always`. The `always` sections that a host is in run after the interrupt,"
+        " and no other task."
+    ),
+    "Transactions": (
+        "The work is finished: the tool finds nothing wrong. The task's next command has not begun,"
+        " except of `raw` with a terminal. *lost connection* is a killed ssh client, a lost"
+        " controller, or a cut network."
+    ),
+    "Hand-offs": (
+        "Recap and report name what the task has handed off, and nothing else. It keeps running"
+        " where the subject does not say otherwise. What others have handed off is not touched."
+    ),
+}
 
 _RUNNER = "as ansible-runner run"
 _PLAYBOOK = "as ansible-playbook alone"
+
+#: Reasons why no subject of a section has a row for an end: (section, end) to a few words.
+NO_ROWS: dict[tuple[str, str], str] = {("Ways to a task", "timeout"): "as interrupt"}
 
 #: Reasons why an end of a subject has no row: (section, subject, end) to a few words, which the
 #: table shows.
@@ -44,6 +77,7 @@ NO_ROW: dict[tuple[str, str, str], str] = {
         ): _PLAYBOOK
         for which in ("inner", "outer")
     },
+    ("Connections", "ansible.netcommon.libssh", "timeout"): "the plugin does not notice it",
     ("Play features", "several playbooks", "timeout"): "as with one playbook",
     (
         "Play features",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 SECONDS = "seconds from the trigger until the last process was gone"
 COVERS = "covers"
+
+#: Tests below this folder have a sample: one of so many rows, and so many rows at least.
+SAMPLED = "tests/integration/"
+OF, LEAST = 3, 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,14 +83,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the other rows out without --every-row, and add to the report what a row covers."""
+    """Leave other rows out without --every-row, and add to the report what a row covers.
+
+    Those with the mark "rest" are left out. Of a whole suite, a sample of the other rows is played:
+    a third of the rows of each test, and two at least. Where tests are chosen by -k or by their
+    file, all of them are played.
+    """
     for item in items:
         for mark in item.iter_markers(COVERS):
             item.user_properties.append((COVERS, list(mark.args)))
-    if not config.getoption("every_row"):
-        left_out = [item for item in items if item.get_closest_marker("rest")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    if config.getoption("every_row"):
+        return
+    left_out = {item for item in items if item.get_closest_marker("rest")}
+    if not config.option.keyword and not any(".py" in word for word in config.args):
+        left_out |= _beyond_the_sample([item for item in items if item not in left_out])
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _beyond_the_sample(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Return the rows that a sample leaves out.
+
+    The sample has the first row, the last one, and rows at equal distances between them.
+    """
+    rows: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.nodeid.startswith(SAMPLED):
+            rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out = set()
+    for of_one in rows.values():
+        number = min(max(LEAST, -(-len(of_one) // OF)), len(of_one))
+        chosen = {at * (len(of_one) - 1) // max(number - 1, 1) for at in range(number)}
+        left_out |= {item for at, item in enumerate(of_one) if at not in chosen}
+    return left_out
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

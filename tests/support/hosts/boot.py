@@ -21,25 +21,13 @@ from . import cgroups, machine_root, processes, ssh, state, trees
 from .errors import HostsError
 from .host import BOOT_SECONDS
 from .processes import ProcessId
-from .programs import in_user_namespace
+from .programs import UNSHARE_HOST, in_user_namespace
 
 if TYPE_CHECKING:
     from .namespace_host import NamespaceHost
 
 #: Most hosts that boot at once: more would only wait for each other.
 _AT_ONCE = 32
-
-_UNSHARE = (
-    "unshare",
-    "--pid",
-    "--mount",
-    "--uts",
-    "--ipc",
-    "--cgroup",
-    "--net",
-    "--fork",
-    "--kill-child",
-)
 
 #: In the environment of a host's `unshare` process: it finds the process even if its pid was never
 #: written down.
@@ -67,7 +55,7 @@ class _Boot:
                     "setsid",
                     "--fork",
                     *enter,
-                    *_UNSHARE,
+                    *UNSHARE_HOST,
                     "/bin/sh",
                     str(Path(__file__).with_name("boot.sh")),
                 ],

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from . import state
 from .accounts import ACCOUNTS
-from .errors import HostsError
+from .errors import HostIsOff, HostsError
 from .processes import HostProcess, ProcessId, descendants
 
 #: Seconds within which a host has to come up.
@@ -32,6 +33,9 @@ _SPAWN_MARK = "HOSTS_SPAWN"
 class Host(ABC):
     """A host of a lab. Get one with `lab["web1"]`."""
 
+    #: Its state, on this machine.
+    directory: Path
+
     def __init__(self, lab: Path, name: str, address: str, port: int, login: str) -> None:
         self.lab = lab
         self.name = name
@@ -41,6 +45,14 @@ class Host(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {self.address}:{self.port}>"
+
+    def _recorded(self, file: str) -> ProcessId:
+        """Return the process that this file in its directory names. Raises HostIsOff."""
+        content = state.read_json(self.directory / file)
+        process = ProcessId(**content) if content else None
+        if process is None or not process.alive():
+            raise HostIsOff(f"{self.name} has no power: boot it first")
+        return process
 
     def ssh_argv(self, account: str | None = None, *options: str) -> list[str]:
         """Return the ssh command line up to the host name.

@@ -11,7 +11,7 @@ import subprocess
 
 from . import area, state
 from .errors import HostsError, KindUnavailable
-from .programs import ALWAYS, FOR_NAMESPACES, ensure, warn
+from .programs import ALWAYS, FOR_NAMESPACES, UNSHARE_HOST, ensure, warn
 
 AUTO = "auto"
 NAMESPACE = "namespace"
@@ -69,15 +69,7 @@ def _why_no_namespaces() -> str | None:
     # If one program may do all that a host's boot needs, the boot may do it too.
     return _failure(
         [
-            "unshare",
-            "--pid",
-            "--mount",
-            "--uts",
-            "--ipc",
-            "--cgroup",
-            "--net",
-            "--fork",
-            "--kill-child",
+            *UNSHARE_HOST,
             "mount",
             "-t",
             "proc",

@@ -28,6 +28,9 @@ from .systemd_host import SystemdHost
 class Lab:
     """Hosts that are up. `with Lab.up(count=2) as lab: lab["web1"].ssh("id")`."""
 
+    #: Whether each task that takes a while has a pulse there.
+    has_pulses = False
+
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.name = spec.name

@@ -10,9 +10,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import machine_root
+from . import machine_root, ssh
 from .accounts import ACCOUNTS, PASSWORD_HASH, Account
-from .programs import call, in_user_namespace
+from .programs import in_user_namespace
 from .trees import MACHINE_ROOT
 
 _SSHD = """\
@@ -81,20 +81,7 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
         _directory(layer / directory, mode)
         if of_machine:
             machine_root.hide_below(layer / directory)
-    call(
-        [
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            "test hosts",
-            "-f",
-            str(etc / "ssh/ssh_host_ed25519_key"),
-        ]
-    )
+    ssh.create_key(etc / "ssh/ssh_host_ed25519_key")
     _file(etc / "ssh/sshd_config", _SSHD)
     if of_machine:
         _file(etc / "sudoers", _PLAIN_SUDOERS, 0o440)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import boot, processes, ssh, state
+from . import boot, processes, ssh
 from .accounts import ACCOUNTS
 from .errors import HostIsOff, HostsError
 from .host import BOOT_SECONDS, PAUSE, Host
@@ -57,11 +57,7 @@ class NamespaceHost(Host):
     @property
     def init(self) -> ProcessId:
         """Its pid 1, on this machine. Raises HostIsOff."""
-        content = state.read_json(self.directory / "init.json")
-        init = ProcessId(**content) if content else None
-        if init is None or not init.alive():
-            raise HostIsOff(f"{self.name} has no power: boot it first")
-        return init
+        return self._recorded("init.json")
 
     @property
     def on(self) -> bool:

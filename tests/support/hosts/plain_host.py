@@ -27,7 +27,7 @@ from . import processes, ssh, state
 from .errors import HostIsOff, HostsError, NotPossibleHere
 from .host import BOOT_SECONDS, PAUSE, Host
 from .processes import HostProcess, ProcessId
-from .programs import call, ensure
+from .programs import ensure
 from .spec import Spec
 
 _ADDRESS = "127.0.0.1"
@@ -78,20 +78,7 @@ class PlainHost(Host):
         self.directory.mkdir(parents=True)
         host_key = self.lab / "disk/host_key"
         if not host_key.exists():
-            call(
-                [
-                    "ssh-keygen",
-                    "-q",
-                    "-t",
-                    "ed25519",
-                    "-N",
-                    "",
-                    "-C",
-                    "test hosts",
-                    "-f",
-                    str(host_key),
-                ]
-            )
+            ssh.create_key(host_key)
         with socket.socket() as probe:
             probe.bind((_ADDRESS, 0))
             self.port = probe.getsockname()[1]
@@ -108,11 +95,7 @@ class PlainHost(Host):
 
     @property
     def _listener(self) -> ProcessId:
-        content = state.read_json(self.directory / "listener.json")
-        listener = ProcessId(**content) if content else None
-        if listener is None or not listener.alive():
-            raise HostIsOff(f"{self.name} has no power: boot it first")
-        return listener
+        return self._recorded("listener.json")
 
     @property
     def on(self) -> bool:

@@ -39,6 +39,19 @@ SELF = (
     ),
 )
 
+#: It makes the namespaces of a host. Another command line is appended.
+UNSHARE_HOST = (
+    "unshare",
+    "--pid",
+    "--mount",
+    "--uts",
+    "--ipc",
+    "--cgroup",
+    "--net",
+    "--fork",
+    "--kill-child",
+)
+
 #: With it debootstrap checks what it downloads.
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 

@@ -23,7 +23,7 @@ MACHINE_ROOT = Path("/")
 #: Debian release of the usual base.
 DEFAULT = "bookworm"
 
-_SHELLS = ("tcsh", "csh", "zsh", "ksh", "fish")
+_SHELLS = ("tcsh", "csh", "zsh", "ksh93u+m", "fish")
 #: Login shells that no Debian system has by itself.
 _PACKAGES = (
     "openssh-server",
@@ -34,6 +34,8 @@ _PACKAGES = (
     "tini",
     "opendoas",
     *_SHELLS,
+    # What the module `apt` needs. Hosts have no network to install it by.
+    "python3-apt",
 )
 #: Packages of a host whose pid 1 is systemd: logind, and a bus for the units of users.
 _SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")

@@ -17,7 +17,7 @@ import pytest
 from tests.support.trees.bystanders import Companies
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def orderly_end() -> Iterator[None]:
     """Let SIGTERM end pytest as Ctrl-C does.
 

@@ -94,6 +94,7 @@ class Setting:
     level: str = "play"  #: the keyword's place: `play`, `block` or `task`
     strategy: str = "linear"
     hosts: int = 2
+    forks: int = 25
     #: `plugins`: nothing in core is patched, the play names the collection's own connection and
     #: action.
     track: str = "all"
@@ -256,7 +257,7 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
     lines = [
         "[defaults]",
         f"inventory = {lab.inventory},{directory}/targets.json",
-        "forks = 25",
+        f"forks = {setting.forks}",
         f"become_plugins = {PLUGINS}",
         *([f"callbacks_enabled = {CALLBACK}"] if collection else []),
         "[inventory]",

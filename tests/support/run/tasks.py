@@ -104,14 +104,26 @@ def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
                 for path in parent.glob(f"treekill-*-{run.process.pid}-*")
             ),
         ]
-        processes = [
-            one
-            for one in controller.processes(run.row)
-            if not (one.is_ssh and any(host.address in one.command for host in but))
-        ]
-        return [*map(str, processes), *map(str, directories)]
+        return [*_processes_left(run, but), *map(str, directories)]
 
     until(lambda: not left(), EXIT_SECONDS, lambda: f"left: {left()}\n{run.story}")
+
+
+def wait_until_no_process_is_left(run: Run) -> None:
+    """Return when no process of the run is left on this machine."""
+    until(
+        lambda: not _processes_left(run),
+        EXIT_SECONDS,
+        lambda: f"left: {_processes_left(run)}\n{run.story}",
+    )
+
+
+def _processes_left(run: Run, but: Collection[Host] = ()) -> list[str]:
+    return [
+        str(one)
+        for one in controller.processes(run.row)
+        if not (one.is_ssh and any(host.address in one.command for host in but))
+    ]
 
 
 def said(run: Run) -> str:

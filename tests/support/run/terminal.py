@@ -60,6 +60,14 @@ class Terminal:
         """Type this text."""
         os.write(self._keyboard, keys)
 
+    def hang_up(self) -> None:
+        """Lose the terminal, as when the connection of its user is lost."""
+        self._reader.kill()
+        self._reader.wait()
+        os.close(self._keyboard)
+        # `close` closes it again.
+        self._keyboard = os.open(os.devnull, os.O_RDWR)
+
     def close(self) -> None:
         """Close it, once nothing runs on it."""
         os.close(self.line)

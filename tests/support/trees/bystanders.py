@@ -9,7 +9,7 @@ They are the user's own processes, look-alikes, and a second run on these hosts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from tests.support.run import gate, play
 from tests.support.run.play import Setting
 from tests.support.run.run import Run, started
 
-from . import census, tree
+from . import census, pulses, tree
 
 _COOKIE = "TREEKILL"
 
@@ -37,17 +37,22 @@ class Company:
     )  #: host name: what it is: processes
     second: Run | None = None
 
-    def dead(self) -> list[str]:
-        """Return the bystanders that are not alive."""
+    def dead(self, but: Collection[str] = ()) -> list[str]:
+        """Return the bystanders that are not alive. `but`: names of hosts that had no power."""
         gone = [
             f"{name} on {host}"
             for host, groups in self.members.items()
+            if host not in but
             for name, processes in groups.items()
             if not all(one.alive() for one in processes)
         ]
         if self.second is not None and self.second.process.poll() is not None:
             gone.append(f"the second run itself\n{self.second.story}")
         return gone
+
+    def renew(self, name: str) -> None:
+        """Start the user's own processes on a host again. Its power was lost."""
+        self.members[name] = _users_own(self.lab[name])
 
     def known(self, host: Host) -> frozenset[ProcessId]:
         """Return all processes that were on the host before the row began."""
@@ -76,6 +81,8 @@ def company(lab: Lab, hosts: Sequence[Host], *, second: bool = True) -> Iterator
         for host in hosts[:2] if group.second else ():
             assert group.second is not None
             gate.wait_at(group.second, host, seconds=60)
+            if lab.has_pulses:
+                pulses.wait_for_attached(group.second, host)
             rest = census.newcomers(host, group.known(host))
             group.members[host.name]["the task of a second run"] = [process.id for process in rest]
         yield group

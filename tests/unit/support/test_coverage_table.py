@@ -37,6 +37,35 @@ def test_a_mark_with_a_section_that_does_not_exist_is_refused() -> None:
         covers("Links", "docker", "interrupt")
 
 
+def test_a_section_has_columns_of_its_own() -> None:
+    page = table({("Hand-offs", "at", "interrupt"): [Ended("2.21.5", "passed", "")]})
+    assert line(page, "at") == "| at | 1 | 2.21 |"
+    with pytest.raises(ValueError, match="timeout"):
+        covers("Hand-offs", "at", "timeout")
+
+
+def test_one_section_is_made_again_and_the_others_stay() -> None:
+    before = table(
+        {
+            (*DOCKER, "interrupt"): [Ended("2.16.19", "passed", "", "3.12")],
+            ("Become", "su", "interrupt"): [Ended("2.16.19", "failed", "", "3.12")],
+            ("Hand-offs", "at", "interrupt"): [Ended("2.16.19", "passed", "", "3.12")],
+        }
+    )
+    again = {("Become", "su", "interrupt"): [Ended("2.21.5", "passed", "", "3.13")]}
+    page = table(again, before, ["Become"])
+    assert line(page, "docker") == line(before, "docker")
+    assert line(page, "at") == line(before, "at")
+    assert line(page, "su") == "| su | 1 | **no row** | **no row** | 2.21 |"
+    assert "Recorded on ansible-core 2.16.19 (Python 3.12), 2.21.5 (Python 3.13)." in page
+    assert page.index("## Become") < page.index("## Hand-offs")
+
+
+def test_the_page_is_kept_as_it_is_where_nothing_is_made_again() -> None:
+    page = TABLE.read_text(encoding="utf-8")
+    assert table({}, page, []) == page
+
+
 def test_the_readme_calls_supported_what_the_table_says() -> None:
     readme = README.read_text(encoding="utf-8")
     assert with_supported(readme, TABLE.read_text(encoding="utf-8")) == readme

@@ -304,6 +304,9 @@ class ModelHost:
         being = self.beings.get(pid)
         return (being.ignores, being.handles) if being else (0, 0)
 
+    def pipes(self, pid):
+        return set(), set(), set(), False
+
     def cgroup(self, pid):
         return b""
 

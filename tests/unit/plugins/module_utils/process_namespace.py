@@ -23,8 +23,7 @@ _INIT = """
 import signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reaps every orphan
 sys.stdout.write("ready\\n"); sys.stdout.flush()
-while True:
-    signal.pause()
+sys.stdin.read()  # ends when the test does, whatever the test dies of
 """
 
 
@@ -52,6 +51,7 @@ class ProcessNamespace:
             self._enter.extend(["--user", "--preserve-credentials"])
         self._unshare = subprocess.Popen(
             [*command, sys.executable, "-I", "-S", "-c", _INIT],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
@@ -68,6 +68,7 @@ class ProcessNamespace:
     def __exit__(self, *dummy):
         self._unshare.kill()  # --kill-child: pid 1 ends with it, and all the rest with pid 1
         self._unshare.wait()
+        self._unshare.stdin.close()
         self._unshare.stdout.close()
         for process in self._spawned:
             process.kill()

@@ -202,6 +202,9 @@ class SimulatedHost:
         self.happen()
         return 0, 0
 
+    def pipes(self, pid):
+        return set(), set(), set(), False
+
     def cgroup(self, pid):
         return self.processes[pid].groups if pid in self.processes else b""
 

@@ -86,6 +86,9 @@ class StillHost:
     def dispositions(self, pid):
         return 0, 0
 
+    def pipes(self, pid):
+        return set(), set(), set(), False
+
     def cgroup(self, pid):
         return b""
 

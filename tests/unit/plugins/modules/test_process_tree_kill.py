@@ -16,8 +16,8 @@ from ansible_collections.treekill.remote.plugins.modules.process_tree_kill impor
 
 RUN = "0123456789abcdef"
 NOTHING = {
-    "run": None,
-    "lease": None,
+    "runs": None,
+    "leases": None,
     "left_behind": False,
     "dead": False,
     "older_than": None,
@@ -31,6 +31,10 @@ USUAL = {
     "kill_children_signal": "TERM",
     "kill_mode": "mixed",
     "kill_timeout": 10.0,
+    "finish": True,
+    "finish_programs": None,
+    "finish_modules": None,
+    "finish_timeout": 600.0,
     "arguments": True,
 }
 
@@ -40,30 +44,26 @@ USUAL = {
     [
         {},
         {"dead": False},
-        {"run": []},
-        {"run": [RUN], "dead": True},
+        {"runs": []},
+        {"runs": [RUN], "dead": True},
         {"dead": True, "pid_file": "/run/x.pid"},
-        {"pid": 7},
-        {"start": 7},
-        {"pid": 7, "start": 7, "run": [RUN]},
-        {"dead": True, "lease": ["89abcdef"]},
+        {"pid": 7, "start": 7, "runs": [RUN]},
+        {"dead": True, "leases": ["89abcdef"]},
         {"dead": True, "left_behind": True},
-        {"run": [RUN], "older_than": 5.0},
+        {"runs": [RUN], "older_than": "5s"},
     ],
 )
 def test_options_that_mean_nothing_together_are_refused(options):
-    with pytest.raises(
-        ValueError, match=r"one of run, dead, pid and pid_file|belong together|makes sense with"
-    ):
+    with pytest.raises(ValueError, match=r"one of runs, dead, pid and pid_file| requires "):
         check_options(dict(NOTHING, **options))
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"run": [RUN]},
-        {"run": [RUN], "lease": ["89abcdef"]},
-        {"dead": True, "older_than": 5.0},
+        {"runs": [RUN]},
+        {"runs": [RUN], "leases": ["89abcdef"]},
+        {"dead": True, "older_than": "5s"},
         {"pid": 0, "start": 7},
         {"pid_file": "/run/x.pid"},
     ],
@@ -81,11 +81,28 @@ def test_signals_have_names_and_numbers(text, number):
 
 @pytest.mark.parametrize("text", ["", "DFL", "SIG_IGN", "NOPE", "0", "65", "-1", "nal"])
 def test_what_is_no_signal_is_refused(text):
-    with pytest.raises(ValueError, match="no signal"):
+    with pytest.raises(ValueError, match="not a signal"):
         signal_number(text)
 
 
+@pytest.mark.parametrize("name", ["kill_timeout", "finish_timeout"])
 @pytest.mark.parametrize("seconds", [-1.0, math.inf, math.nan])
-def test_a_time_that_is_none_is_refused(seconds):
-    with pytest.raises(ValueError, match="kill_timeout"):
-        request_of(dict(USUAL, kill_timeout=seconds))
+def test_a_time_that_is_none_is_refused(name, seconds):
+    with pytest.raises(ValueError, match=name):
+        request_of(dict(USUAL, **{name: seconds}))
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({}, ("usual", "usual")),
+        ({"finish_programs": ["rpm", "dpkg"]}, ("rpm,dpkg", "usual")),
+        ({"finish_modules": []}, ("usual", "")),
+        ({"finish": False}, ("", "")),
+        ({"finish": False, "finish_programs": ["dpkg"], "finish_modules": ["apt"]}, ("", "")),
+    ],
+)
+def test_the_options_say_which_transactions_are_finished(options, asked):
+    request = request_of(dict(USUAL, **options, finish_timeout=7.0))
+    assert (request.finish, request.finish_modules) == asked
+    assert request.finish_timeout == 7.0

@@ -41,12 +41,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard 
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
-    client as guardian_client,
+    request_channel,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.connection_spec import (
     ConnectionSpec,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
@@ -400,8 +400,8 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """Play a run in a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
-    guardian_client._ANSWER_SECONDS = PATIENCE
-    own_guardian._REPLY_SECONDS = own_guardian._LATE_REPLY_SECONDS = PATIENCE
+    request_channel.ANSWER_SECONDS = PATIENCE
+    own_guardian._REPLY_SECONDS = own_guardian._UNRESPONSIVE_REPLY_SECONDS = PATIENCE
     # Shorter than the wait for the report, as always.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
@@ -412,7 +412,7 @@ def _a_run(order: dict[str, Any]) -> dict[str, Any]:
             ),
         )
         guarded.start()
-        client = guarded.client
+        client = guarded.guardian_client
         fault.find()
         _watch_messages(fault)
     answers = []

@@ -14,14 +14,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 )
 
 
-def terms(**more: Any) -> LeaseTerms:
+def make_terms(**more: Any) -> LeaseTerms:
     """Terms of a command without grace."""
     no = dict.fromkeys(("keep", "end_async", "local", "cut", "supervised", "transfer"), False)
     return LeaseTerms(**{"run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, **no, **more})
 
 
-def request(lease: str = "00000001", order: str = "{}", **more: Any) -> LeaseRequest:
+def make_request(lease: str = "00000001", order: str = "{}", **more: Any) -> LeaseRequest:
     """Return a request with such terms."""
     return LeaseRequest(
-        lease=lease, host="web1", task="a task", order=order, reach="{}", terms=terms(**more)
+        lease=lease, host="web1", task="a task", order=order, reach="{}", terms=make_terms(**more)
     )

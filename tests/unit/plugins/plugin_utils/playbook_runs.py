@@ -30,7 +30,7 @@ PATIENCE = 180.0
 
 
 @dataclass
-class LocalPlay:
+class PlaybookRun:
     """A run that goes on."""
 
     directory: Path
@@ -81,7 +81,7 @@ class LocalPlay:
 
 
 @contextlib.contextmanager
-def playing(
+def start_playbook(
     tasks: Sequence[Mapping[str, Any]],
     *,
     keywords: Mapping[str, Any] | None = None,
@@ -92,7 +92,7 @@ def playing(
     files: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     callback: bool = True,
-) -> Iterator[LocalPlay]:
+) -> Iterator[PlaybookRun]:
     """Start a play.
 
     Args:
@@ -160,14 +160,14 @@ def playing(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        play = LocalPlay(directory, mark, process)
+        play = PlaybookRun(directory, mark, process)
         try:
             yield play
         finally:
             _end(play)
 
 
-def _end(play: LocalPlay) -> None:
+def _end(play: PlaybookRun) -> None:
     play.process.kill()
     play.process.wait()
     deadline = time.monotonic() + PATIENCE

@@ -21,12 +21,12 @@ from pathlib import Path
 
 from .run_factory import PLACES
 
-MARK = "TREEKILL_TEST_OF"
+MARK = "TK_TEST_OF"
 
 CALLBACK = "treekill.remote.guardian"
 
 
-class Program:
+class RunningProgram:
     """A running program. What it and its children write is in one file."""
 
     def __init__(self, process: subprocess.Popen[bytes], directory: Path, mark: str) -> None:
@@ -89,14 +89,18 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(
+def start_program(
     directory: Path,
     arguments: Sequence[str],
     callback: bool = True,
     plugins: dict[str, str] | None = None,
+    terminal: int | None = None,
     **environ: str,
-) -> Iterator[Program]:
-    """Start a Python program in `directory`, with callback plugins beside ours."""
+) -> Iterator[RunningProgram]:
+    """Start a Python program in `directory`, with callback plugins beside ours.
+
+    `terminal` gets its output, if there is one.
+    """
     names = [*([CALLBACK] if callback else []), *(plugins or {})]
     (directory / "callback_plugins").mkdir(exist_ok=True)
     for name, text in (plugins or {}).items():
@@ -131,12 +135,12 @@ def running(
             words,
             cwd=directory,
             stdin=subprocess.DEVNULL,
-            stdout=told,
-            stderr=told,
+            stdout=told if terminal is None else terminal,
+            stderr=told if terminal is None else terminal,
             start_new_session=True,
             env=environment,
         )
-    program = Program(process, directory, mark)
+    program = RunningProgram(process, directory, mark)
     try:
         yield program
     finally:
@@ -151,23 +155,29 @@ def running(
             time.sleep(0.02)
 
 
-def host_program(
+def start_library_program(
     directory: Path, script: str, *, callback: bool = True, plugins: dict[str, str] | None = None
-) -> contextlib.AbstractContextManager[Program]:
+) -> contextlib.AbstractContextManager[RunningProgram]:
     """Return a program that uses Ansible as a library."""
-    return running(
-        directory, [str(Path(__file__).with_name("a_host_program.py")), script], callback, plugins
+    return start_program(
+        directory, [str(Path(__file__).with_name("library_program.py")), script], callback, plugins
     )
 
 
-def playbook(
-    directory: Path, text: str, *, plugins: dict[str, str] | None = None, **environ: str
-) -> contextlib.AbstractContextManager[Program]:
+def start_playbook_program(
+    directory: Path,
+    text: str,
+    *,
+    plugins: dict[str, str] | None = None,
+    terminal: int | None = None,
+    **environ: str,
+) -> contextlib.AbstractContextManager[RunningProgram]:
     """`ansible-playbook` with this playbook."""
     (directory / "play.yml").write_text(text)
-    return running(
+    return start_program(
         directory,
         ["-m", "ansible.cli.playbook", "-i", "here,", "-c", "local", "play.yml"],
         plugins=plugins,
+        terminal=terminal,
         **environ,
     )

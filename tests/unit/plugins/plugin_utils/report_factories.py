@@ -22,7 +22,7 @@ HOSTILE = st.text(
 NAMES = st.text("abcdefgh-.0123456789", min_size=1, max_size=12)
 
 
-def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
+def make_process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
     """One process of a report."""
     return {
         "pid": pid,
@@ -38,7 +38,7 @@ def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
     }
 
 
-def report(**more: Any) -> dict[str, Any]:
+def make_report(**more: Any) -> dict[str, Any]:
     """Return a report of a host where nothing was."""
     return {
         "method": "proc",
@@ -54,12 +54,25 @@ def report(**more: Any) -> dict[str, Any]:
     }
 
 
-def kill_report(**more: Any) -> KillReport:
+def make_kill_report(**more: Any) -> KillReport:
     """Such a report as the guardian has it."""
-    return KillReport.from_message(report(**more))
+    return KillReport.from_message(make_report(**more))
 
 
-def result(host: str = "web1", **more: Any) -> dict[str, Any]:
+def make_hand_off(**more: Any) -> dict[str, Any]:
+    """Return what a task has handed to others."""
+    return {
+        "kind": "unit",
+        "program": "systemctl",
+        "what": "a",
+        "look": "systemctl status a",
+        "seen": True,
+        "state": "left",
+        **more,
+    }
+
+
+def make_result(host: str = "web1", **more: Any) -> dict[str, Any]:
     """Return the result of one lease, as the guardian reports it."""
     return {
         "host": host,
@@ -74,7 +87,7 @@ def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     }
 
 
-def run_report(
+def make_run_report(
     results: Sequence[dict[str, Any]] = (),
     cause: str = "SIGINT",
     unguarded: Sequence[dict[str, str]] = (),
@@ -95,7 +108,7 @@ def run_report(
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Return some processes that ended in one of these ways, no two of them equal."""
     one = st.builds(
-        process,
+        make_process,
         st.integers(2, 30),
         st.integers(1, 3),
         command=HOSTILE,
@@ -107,7 +120,7 @@ def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 REPORTS = st.builds(
-    report,
+    make_report,
     gone=processes("TERM", "KILL", "exited", None),
     survivors=processes(None),
     spared=processes(None),
@@ -115,6 +128,18 @@ REPORTS = st.builds(
     root=st.none() | st.just([5, 4]),
     unreadable=st.integers(0, 3),
     escalated=st.booleans(),
+    elsewhere=st.lists(
+        st.builds(
+            make_hand_off,
+            kind=st.sampled_from(["container", "host", "unit", "queue", "terminal"]),
+            program=NAMES,
+            what=HOSTILE,
+            look=HOSTILE,
+            seen=st.booleans(),
+            state=st.sampled_from(["left", "stopped"]),
+        ),
+        max_size=3,
+    ),
 )
 
 KILL_REPORTS = REPORTS.map(KillReport.from_message)
@@ -123,7 +148,12 @@ OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "tryin
 
 RESULTS = st.lists(
     st.builds(
-        result, NAMES, task=HOSTILE, reason=HOSTILE, outcome=OUTCOMES, report=st.none() | REPORTS
+        make_result,
+        NAMES,
+        task=HOSTILE,
+        reason=HOSTILE,
+        outcome=OUTCOMES,
+        report=st.none() | REPORTS,
     ),
     max_size=5,
 )

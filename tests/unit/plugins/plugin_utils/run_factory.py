@@ -29,7 +29,7 @@ PLACES = ":".join([str(ROOT), str(COLLECTIONS), *filter(None, [os.environ.get("P
 
 
 @contextlib.contextmanager
-def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+def start_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
     """Start it with its order given.
 
     Its guardian's directory is below a directory of its own, and has to be gone at the end.
@@ -42,7 +42,7 @@ def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
         }
         environ.update(TMPDIR=directory, PYTHONPATH=PLACES, LC_ALL="C.UTF-8")
         with subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("a_run.py"))],
+            [sys.executable, str(Path(__file__).with_name("run_program.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environ,

@@ -30,7 +30,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
     encode,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
@@ -206,25 +205,25 @@ class SteppedGuardian:
         listener.setblocking(True)
         self.main = Peer(self.path, connections=2)
         lifeline, self._held_end = os.pipe()
-        wake, self.wake = os.pipe()
+        signals, self.signal_end = os.pipe()
         run = secrets.token_hex(8)
         recorder = RunRecorder(run, self.main.pid, RecordOptions())
         self.guardian = server.Guardian(
-            run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder
+            run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, signals), recorder
         )
         self._send = self.guardian._dispatcher._try
         self._patch.setattr(self.guardian._dispatcher, "_try", self._note)
         self.loop: Any = self.guardian._loop
         with pytest.raises(_Begun):
             self.guardian.serve()
-        self._descriptors = [lifeline, self._held_end, wake, self.wake]
+        self._descriptors = [lifeline, self._held_end, signals, self.signal_end]
         self._listener = listener
         self.loop.settle()
         self.main.others[0].sendall(encode({"op": "main"}))
         self.loop.settle()
 
     @staticmethod
-    def _stay(dummy_lease: Lease, dummy_write_end: int, dummy_at_once: bool) -> None:
+    def _stay(*dummy_order: object) -> None:
         try:
             os.setsid()
             os.closerange(0, 1024)
@@ -267,7 +266,7 @@ class SteppedGuardian:
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it as the interpreter's own handler in the main process does."""
-        os.write(self.wake, bytes([number]))
+        os.write(self.signal_end, bytes([number]))
         self.loop.settle()
 
     @property

@@ -207,7 +207,7 @@ def test_no_process_is_killed_above_a_living_one_that_must_not_be_signalled():
     assert (
         reasons[11]
         == reasons[10]
-        == "not killed: pid 12 below it may not be signalled and would live on as an orphan"
+        == "not killed: pid 12 below it may not be signalled and would keep running as an orphan"
     )
     assert not any(process.stopped for process in host.processes.values())
 
@@ -260,7 +260,7 @@ def test_a_pass_that_fails_lets_a_held_root_and_its_parent_go_on():
     control.sleep = fail
     with pytest.raises(MemoryError):
         kill_pass.end()
-    control.thaw()
+    control.resume_all()
     assert not host.processes[8].stopped
     assert not [pid for pid, process in host.processes.items() if process.stopped]
 
@@ -808,3 +808,106 @@ def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
     assert (
         15 in [signal for process, signal in host.signals if process.id.pid == 11]
     ) != supervised
+
+
+def searched(host):
+    """Return a search that has found the tree of this host, and its table."""
+    search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
+    search.scan()
+    assert search.roots
+    return search
+
+
+def test_a_holder_whose_parent_ends_while_it_is_looked_at_is_taken_all_the_same():
+    """Its root was found above it, and is the parent of nothing a moment later."""
+    host = SimulatedHost(quiet, 0)
+    search = searched(host)
+    host.add(20, 11, cookie(10), [b"holder"], ours=True)
+    children = host.children
+
+    def end_first(pid):
+        if 11 in host.processes:
+            host.exit(host.processes[11])
+        return children(pid)
+
+    host.children = end_first
+    search.take_holder(20)
+    assert host.processes[20].id in search.members
+
+
+def test_a_process_that_has_lost_its_environment_because_it_ends_may_have_started_another():
+    """Its state is not that of a dead process yet."""
+    host = SimulatedHost(quiet, 0)
+    search = searched(host)
+    host.add(20, 1, b"", [b"ending"], ours=True)
+    process = host.process
+
+    def ending(pid):
+        found = process(pid)
+        if found:
+            found.exiting = pid == 20
+        return found
+
+    host.process = ending
+    search.scan(complete=True)
+    assert search.vanished
+    search.scan(complete=True)
+    assert not search.vanished, "what it has started is older than this scan"
+
+
+class Hopper(SimulatedHost):
+    """A host where a process has gone whenever it is looked at, and has left another one.
+
+    left: how many times it still does so. strange: whether it is of the tree.
+    """
+
+    def __init__(self, left, strange=False):
+        super().__init__(quiet, 0)
+        self.left = left
+        self.strange = strange
+        self.hop()
+
+    def hop(self):
+        self.processes.pop(self._last_pid, None)
+        self._last_pid += 1
+        self.left -= 1
+        if self.left >= 0:
+            environment = b"X=1\0" if self.strange else cookie(10)
+            self.add(
+                self._last_pid, 1, environment, [b"hops"], ours=not self.strange
+            ).ignores = True
+
+    def look(self, pid):
+        if pid == self._last_pid and pid in self.processes:
+            self.hop()
+
+    def environments(self, pids):
+        for pid in pids:
+            self.look(pid)
+            yield from super().environments((pid,))
+
+    def process(self, pid):
+        self.look(pid)
+        return super().process(pid)
+
+
+@pytest.mark.parametrize("strange", [False, True])
+@pytest.mark.parametrize("newest", [True, False])
+def test_a_host_on_which_a_process_is_always_gone_when_it_is_looked_at_is_not_confirmed(
+    strange, newest
+):
+    host = Hopper(1 << 30, strange)
+    host._tells_newest = newest
+    (row,) = run(host, timeout=0.5)["survivors"]
+    assert row["reason"].startswith("not confirmed: ")
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_a_host_on_which_that_ends_is_confirmed_at_once(newest):
+    """The control: one look that has read everything alive is enough."""
+    host = Hopper(40)
+    host._tells_newest = newest
+    report = run(host, timeout=5.0)
+    assert report["survivors"] == []
+    assert report["seconds"] < 5
+    assert not host.findable()

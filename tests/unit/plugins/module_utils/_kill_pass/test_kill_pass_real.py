@@ -498,7 +498,9 @@ PRIORITIES = (
 import os, sys, time
 sys.path[:] = %r
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import detach
-from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import FirstTurn
+from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import (
+    RealTimeScheduling,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process import run_command
 policy = "os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0)"
 tell = [sys.executable, "-c", "import os; print(%%s)" %% policy]
@@ -507,8 +509,8 @@ def told():
     return eval(policy) + (child,)
 detach()
 before = told()
-with FirstTurn():
-    with FirstTurn():
+with RealTimeScheduling():
+    with RealTimeScheduling():
         pass
     hunting = told()
 print(before, hunting, told() == before)

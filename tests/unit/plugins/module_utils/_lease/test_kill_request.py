@@ -4,7 +4,12 @@
 
 """A kill request on its way: it arrives as it was sent."""
 
+import ast
+import os
+import re
+
 import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._lease import kill_request
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
     KillRequest,
     read_request,
@@ -61,3 +66,41 @@ def test_what_is_asked_arrives(
 def test_other_words_are_refused(words):
     with pytest.raises((ValueError, AttributeError)):
         read_request(words)
+
+
+def defaults_in(source):
+    """Return (name, default) of each option that the source reads with a default."""
+    return [
+        (ast.literal_eval(node.args[0]), ast.literal_eval(node.args[1]))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and len(node.args) == 2
+        and getattr(node.func, "attr", "") == "get"
+        and getattr(node.func.value, "attr", "") == "options"
+    ]
+
+
+def test_a_supervisor_has_the_defaults_of_a_request():
+    """The controller does not send a word that has its default value."""
+    folder = os.path.join(os.path.dirname(kill_request.__file__), "..", "_supervisor")
+    found = []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".py"):
+            with open(os.path.join(folder, name), encoding="utf-8") as source:
+                found += defaults_in(source.read())
+    usual = vars(KillRequest())
+    assert {name for name, dummy in found} >= {"signal", "timeout"}
+    assert [(name, value) for name, value in found if usual[name] != value] == []
+
+
+def test_the_shell_version_of_the_pass_has_the_defaults_of_a_request():
+    plugins = os.path.join(os.path.dirname(kill_request.__file__), "..", "..")
+    path = os.path.join(plugins, "plugin_utils", "_payload", "kill_pass.sh")
+    with open(path, encoding="utf-8") as source:
+        line = next(line for line in source if line.startswith("run= lease= "))
+    found = dict(re.findall(r"(\w+)=(\d+)", line))
+    usual = vars(KillRequest())
+    assert set(found) >= {"signal", "timeout", "children", "alone"}
+    assert {name: float(value) for name, value in found.items()} == {
+        name: float(usual[name]) for name in found
+    }

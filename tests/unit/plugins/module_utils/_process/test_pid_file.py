@@ -103,7 +103,7 @@ def test_a_file_from_the_future_says_nothing_about_the_process(path, child):
     write(path, "%d\n" % child.pid)
     now = os.stat(path).st_mtime
     os.utime(path, (now, now + 3600))
-    refused(path, "from the future")
+    refused(path, "in the future")
     os.utime(path, (now, now))
     assert process_of(path, ProcTable()).id.pid == child.pid
 
@@ -142,7 +142,7 @@ def test_links_are_refused(path, child):
     refused(path, "symbolic link")
     os.unlink(path)
     os.link(path + ".real", path)
-    refused(path, "2 names")
+    refused(path, "2 hard links")
 
 
 @pytest.fixture
@@ -196,18 +196,18 @@ def test_a_circle_of_links_is_refused(tmp_path, linked):
 
 
 def test_the_root_directory_is_no_pid_file():
-    refused("/", "no regular file")
+    refused("/", "not a regular file")
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
 def test_a_file_that_others_can_write_is_refused(path, child, mode):
     write(path, "%d\n" % child.pid, mode)
-    refused(path, "written by others")
+    refused(path, "writable by users other")
 
 
 def test_what_is_no_file_is_refused(path):
     os.mkfifo(path)
-    refused(path, "no regular file")
+    refused(path, "not a regular file")
 
 
 def test_a_relative_path_is_refused(child):

@@ -7,6 +7,7 @@
 It may have been torn while it was read.
 """
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -181,3 +182,64 @@ class TestThisHost:
         subprocess.check_call(["true"])
         assert before is not None
         assert table.last_pid() != before
+
+
+def test_a_pipe_is_shown_for_what_it_is_open():
+    reading, writing = os.pipe()
+    name = os.readlink("/proc/self/fd/%d" % reading)
+    table = ProcTable()
+    writer = subprocess.Popen(["sleep", "60"], stdout=writing)
+    reader = subprocess.Popen(["sleep", "60"], stdin=reading)
+    try:
+        os.close(writing)
+        read, written, fed, terminal = table.pipes(os.getpid())
+        assert (name in read, name in written, name in fed) == (True, False, False)
+        read, written, fed, terminal = table.pipes(writer.pid)
+        assert (name in read, name in written, terminal) == (False, True, False)
+        assert name in table.pipes(reader.pid)[2]
+        master, slave = os.openpty()
+        assert table.pipes(os.getpid())[3]
+        os.close(master)
+        os.close(slave)
+    finally:
+        for child in (writer, reader):
+            child.kill()
+            child.wait()
+        os.close(reading)
+    assert table.pipes(writer.pid) == (set(), set(), set(), False)
+
+
+def test_a_descriptor_that_is_closed_meanwhile_hides_no_pipe_behind_it():
+    """The descriptor with which this process lists the directory is such a one."""
+    reading, writing = os.pipe()
+    name = os.readlink("/proc/self/fd/%d" % reading)
+    behind = fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, 100)
+    os.close(reading)
+    try:
+        assert name in ProcTable().pipes(os.getpid())[0]
+    finally:
+        os.close(behind)
+        os.close(writing)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_ends_is_no_process_that_hides_its_environment():
+    """The environment of an ending process belongs to root. It could have started another one."""
+    table = ProcTable()
+    reading, writing = os.pipe()
+    user = os.fork()
+    if user == 0:
+        try:
+            os.setgid(61234)
+            os.setuid(61234)
+            ended = os.fork()
+            if ended:
+                os.waitid(os.P_PID, ended, os.WEXITED | os.WNOWAIT)
+                shown = dict(table.environments([1, ended]))
+                os.write(writing, repr((shown[1], shown[ended])).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answers:
+        assert answers.read() == repr((None, b""))
+    os.waitpid(user, 0)

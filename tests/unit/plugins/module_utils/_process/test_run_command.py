@@ -88,6 +88,12 @@ class Living:
     def living(self):
         return self.processes
 
+    def look_for_transactions(self):
+        pass
+
+    def mark_transactions(self):
+        return False
+
 
 def test_a_tree_of_any_size_is_handed_over(tmp_path, monkeypatch):
     """The kernel takes no argument of more than 128 KiB."""

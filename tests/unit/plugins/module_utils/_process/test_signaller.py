@@ -115,7 +115,7 @@ def test_a_process_that_does_not_show_any_more_is_not_gone():
     control.table = type("Table", (), {"process": staticmethod(lambda pid: hidden)})
     tracked = TrackedProcess(Process(ProcessId(os.getpid(), 5), 1), "child")
     control.processes[tracked.process.id] = tracked
-    control.observe_and_wake()
+    control.observe_and_resume()
     assert (tracked.ended, tracked.denied) == (None, True)
 
 

@@ -5,10 +5,13 @@
 """A supervisor stays until its kill pass has ended, whatever else continues it meanwhile."""
 
 import json
+import os
 import platform
 import secrets
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -71,3 +74,39 @@ print(json.dumps([give_way(supervisor), supervisor.looks]))
 def test_the_kernels_own_continuation_is_not_taken_for_that_of_a_pass(with_pass, gave_way, looks):
     printed = subprocess.check_output([sys.executable, "-c", SUPERVISOR, RUN, with_pass])
     assert json.loads(printed.decode()) == [gave_way, looks]
+
+
+#: Waits for CONT again and again, for its argument of seconds, and prints each sender.
+WAITS = """
+import json, signal, sys, time
+sys.path[:] = %r
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import (
+    next_continuation
+)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])
+print("ready", flush=True)
+until = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < until:
+    info = next_continuation(0.004)
+    if info is not None:
+        print(json.dumps([info.si_signo, info.si_pid]), flush=True)
+""" % (PROJECT_PATHS,)
+
+
+def test_a_stop_at_the_end_of_a_look_is_taken_for_no_signal():
+    """CPython returns from sigtimedwait() then, with what is left of an earlier signal."""
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", WAITS, "2"], stdout=subprocess.PIPE, universal_newlines=True
+    )
+    assert waiting.stdout.readline() == "ready\n"
+    sent = 0
+    while waiting.poll() is None:
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            waiting.send_signal(number)
+            time.sleep(0.006)
+        sent += 1
+    came = [json.loads(line) for line in waiting.stdout]
+    waiting.stdout.close()
+    assert came
+    assert all(row == [signal.SIGCONT, os.getpid()] for row in came), came
+    assert len(came) <= sent

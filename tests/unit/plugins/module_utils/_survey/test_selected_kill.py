@@ -23,8 +23,11 @@ class MadeUpPass:
             "git clone https://deploy:horse@host/" + "x" * 240,
         )
         return {
-            name: [{"command": command}]
-            for name, command in zip(("gone", "survivors", "spared"), rows)
+            "finishing": [],
+            **{
+                name: [{"command": command}]
+                for name, command in zip(("gone", "survivors", "spared"), rows)
+            },
         }
 
 

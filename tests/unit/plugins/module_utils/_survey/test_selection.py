@@ -19,6 +19,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.selection 
     select_process,
     select_runs,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
+    SelectionOptions,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,8 +51,7 @@ def surveyed(host):
 
 
 def asked(host, **options):
-    params = dict({"run": [RUN], "lease": None, "left_behind": False}, **options)
-    return select_runs(surveyed(host)[0], params, {OTHER})
+    return select_runs(surveyed(host)[0], SelectionOptions(**{"runs": [RUN], **options}), {OTHER})
 
 
 def pids(selection):
@@ -70,16 +72,16 @@ def test_of_a_run_all_where_that_is_said(host):
 
 @pytest.mark.parametrize(("lease", "found"), [(LEASE, [20, 21]), (DAEMONS, [40]), ("22222222", [])])
 def test_of_a_command_all(host, lease, found):
-    assert pids(asked(host, lease=[lease])) == found
+    assert pids(asked(host, leases=[lease])) == found
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"run": [OTHER]},
-        {"run": [RUN, OTHER]},
-        {"run": [OTHER], "lease": [DEAD]},
-        {"run": [RUN, "f" * 16], "lease": [DEAD]},
+        {"runs": [OTHER]},
+        {"runs": [RUN, OTHER]},
+        {"runs": [OTHER], "leases": [DEAD]},
+        {"runs": [RUN, "f" * 16], "leases": [DEAD]},
     ],
 )
 def test_our_own_run_is_refused_and_a_lease_of_two_runs(host, options):
@@ -89,7 +91,7 @@ def test_our_own_run_is_refused_and_a_lease_of_two_runs(host, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"run": ["x"]}, {"run": ["*"]}, {"run": [""]}, {"lease": ["x"]}, {"run": [RUN.upper()]}],
+    [{"runs": ["x"]}, {"runs": ["*"]}, {"runs": [""]}, {"leases": ["x"]}, {"runs": [RUN.upper()]}],
 )
 def test_a_name_that_is_none_is_refused(host, options):
     with pytest.raises(ValueError, match="not a (run|lease) id"):

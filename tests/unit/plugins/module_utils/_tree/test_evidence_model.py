@@ -26,6 +26,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.selection 
     select_abandoned,
     select_runs,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
+    SelectionOptions,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
@@ -310,11 +313,10 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     trees = trees_of(snapshot, host.OWN)
     for tree in trees:
         tree.state, tree.reason = judge(tree, snapshot, lambda pid, descriptor: "no reader")
-    params = {"run": [RUN], "lease": None, "left_behind": False}
     selection = (
         select_abandoned(trees, snapshot, None, set())
         if dead
-        else select_runs(trees, params, set())
+        else select_runs(trees, SelectionOptions(runs=[RUN]), set())
     )
     host.events = random.randrange(10)
     monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)

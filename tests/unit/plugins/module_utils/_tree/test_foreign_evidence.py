@@ -14,6 +14,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.selection 
     select_abandoned,
     select_runs,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
+    SelectionOptions,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 from tests.unit.plugins.module_utils.still_host import LEASE, RUN, SCRIPT, StillHost, cookie
@@ -61,8 +64,8 @@ def dead(host):
 
 def of_run(host, **options):
     """Return the pids that a sweep of the run ends."""
-    params = dict({"run": [RUN], "lease": None, "left_behind": False}, **options)
-    selection = select_runs(surveyed(host)[0], params, set())
+    named = SelectionOptions(**{"runs": [RUN], **options})
+    selection = select_runs(surveyed(host)[0], named, set())
     return sorted(process.id.pid for process in selection.tops), selection
 
 

@@ -172,7 +172,7 @@ def test_where_nothing_was_to_be_run_nothing_is_said():
 
 def test_what_went_well_is_one_line():
     assert [tuple(line) for line in after_lines(told())] == [
-        ("after_kill: after.yml ended after 1.0 s, ok: web1", False)
+        ("after_kill: after.yml ended after 1.0 s, ok: web1", False, False)
     ]
 
 
@@ -190,7 +190,7 @@ def test_what_did_not_is_bad_news_with_its_output(more, says):
     first, *rest = after_lines(told(**more))
     assert first.bad
     assert says in first.text
-    assert [line.text for line in rest] == ["  | PLAY"]
+    assert [(line.text, line.of_output) for line in rest] == [("  | PLAY", True)]
 
 
 @pytest.mark.parametrize("state", [AfterKillState.WANTED, AfterKillState.UNDER_WAY])

@@ -19,11 +19,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table impor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..lease_factories import terms
-from ..report_factories import kill_report, process
+from ..lease_factories import make_terms
+from ..report_factories import make_kill_report, make_process
 
-CLEAN = LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2)]))
-SURVIVED = LeaseResult(Outcome.CONFIRMED, report=kill_report(survivors=[process(2, ended=None)]))
+CLEAN = LeaseResult(Outcome.CONFIRMED, report=make_kill_report(gone=[make_process(2)]))
+SURVIVED = LeaseResult(
+    Outcome.CONFIRMED, report=make_kill_report(survivors=[make_process(2, ended=None)])
+)
 LEFT = LeaseResult(Outcome.LEFT, "kill_async is false")
 BROKEN_OFF = LeaseResult(Outcome.BROKEN_OFF, "a file transfer")
 NOT_BEGUN = LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent")
@@ -49,7 +51,14 @@ def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = (
     for number, (host, result) in enumerate(history):
         name = f"{number:08x}"
         leases.grant(
-            Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}")
+            Lease(
+                lease=name,
+                holder=1,
+                host=host,
+                task=f"Task {number}",
+                terms=make_terms(),
+                order="{}",
+            )
         )
         leases.broken(name, 1)
         if result is not None:

@@ -66,6 +66,7 @@ class Guarded:
             done_at_exit=lambda lease: None,
             broken=lambda lease, lost, wait: None,
             unguarded=lambda *reason: None,
+            show_news=lambda: None,
         )
         context = PlayContext()
         context.executable = "/bin/sh"

@@ -7,12 +7,17 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import types
 from typing import Any
 
 import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import (
+    OUTLIVES_HANG_UP,
+    CommandLines,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
     guard_connection,
 )
@@ -24,7 +29,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..run_factory import a_run, answer_of
+from ..run_factory import answer_of, start_run
 
 #: For a shell to run, some with what they read.
 COMMANDS: list[tuple[str, str | None]] = [
@@ -75,7 +80,7 @@ def test_commands_do_and_say_what_they_do_and_say_without_a_guard():
         *COMMANDS,
         *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS),
     ]
-    with a_run({"commands": forms}) as process:
+    with start_run({"commands": forms}) as process:
         answers = answer_of(process)
     assert len(answers) == len(forms)
     # A shell names the line of its script in an error.
@@ -121,6 +126,7 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
         announced=False,
         main=types.SimpleNamespace(pid=0),
         page=types.SimpleNamespace(gate_closed=False),
+        show_news=lambda: None,
     )
     context = PlayContext()
     context.executable = "/bin/sh"
@@ -132,3 +138,79 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
     assert guard_connection(connection, link, task) is not None
     connection.exec_command("true", sudoable=sudoable)
     assert [terms.payload for terms in taken] == [sudoable]
+
+
+MODULE = "/home/me/.ansible/tmp/ansible-tmp-1/AnsiballZ_command.py"
+
+
+def lines_of(connection: str = "ssh", **more: Any) -> CommandLines:
+    context = PlayContext()
+    context.executable = "/bin/sh"
+    plugin = connection_loader.get(connection, context, new_stdin=None)
+    plugin.set_options(var_options={})
+    task = GuardedTask(
+        host="web1",
+        name="a task",
+        options=options.resolve({}, more),
+        interpreters=("python3",),
+        show_arguments=True,
+    )
+    return CommandLines(plugin, "00000000000000aa", lambda: task)
+
+
+def module_line(lines: CommandLines, python: str, path: str) -> str:
+    lines._program_carriers.add(path)
+    return lines.around_module(f"{python} {path}".strip(), "", python, path)
+
+
+@pytest.mark.parametrize(
+    ("connection", "python", "path", "more", "outlives"),
+    [
+        ("ssh", "/usr/bin/python3", MODULE, {}, True),
+        ("ssh", "/usr/libexec/platform-python", MODULE, {}, True),
+        ("ssh", "", MODULE, {}, True),  # no script of Python's
+        # On standard input: there is no terminal.
+        ("ssh", "/usr/bin/python3", "", {}, False),
+        # It may be too old to have a supervisor, which would end the command.
+        ("ssh", "/usr/bin/python2.7", MODULE, {}, False),
+        ("ssh", "/usr/bin/python", MODULE, {}, False),
+        ("ssh", "/usr/bin/python3", MODULE, {"supervise": False}, False),
+        ("ssh", "/usr/bin/python3", MODULE, {"kill_children": False}, False),
+        ("local", "/usr/bin/python3", MODULE, {}, False),
+    ],
+)
+def test_a_shell_outlives_its_terminal_where_a_supervisor_ends_the_command(
+    connection, python, path, more, outlives
+):
+    lines = lines_of(connection, **more)
+    cmd = module_line(lines, python, path)
+    lease = lines.lease_of(cmd)
+    inside = lines.with_cookie(lease, cmd, sudoable=True)
+    assert (OUTLIVES_HANG_UP in inside) is outlives
+    become = f"sudo -u root /bin/sh -c {shlex.quote(inside)}"
+    leader = shlex.split(lines.in_leader(lease, f"/bin/sh -c {shlex.quote(become)}"))
+    assert leader == ["/bin/sh", "-c", OUTLIVES_HANG_UP * outlives + become]
+    # A raw command has no shell.
+    assert lines.in_leader(lease, become) == become
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_where_no_python_is_found_the_hang_up_ends_the_command(found):
+    """There is no supervisor then, which would end it."""
+    lines = lines_of()
+    cmd = module_line(lines, "", MODULE)
+    line = lines.with_cookie(lines.lease_of(cmd), cmd, sudoable=True)
+    # Both branches only show the handlers of the shell.
+    branches = line.partition("; then ")
+    trap = OUTLIVES_HANG_UP * branches[2].startswith(OUTLIVES_HANG_UP)
+    search = branches[0].replace("python3", "true" if found else "no-such-program")
+    shown = f"{search}; then {trap}trap; else trap; fi"
+    done = subprocess.run(["bash", "-c", shown], capture_output=True, text=True, check=True)
+    assert ("exit" in done.stdout) is found
+
+
+def test_what_core_does_for_itself_is_left_to_the_hang_up():
+    lines = lines_of()
+    lease = lines.lease_of("mkdir x")
+    assert OUTLIVES_HANG_UP not in lines.with_cookie(lease, "mkdir x", sudoable=False)
+    assert lines.in_leader(lease, "/bin/sh -c 'sudo mkdir x'") == "/bin/sh -c 'sudo mkdir x'"

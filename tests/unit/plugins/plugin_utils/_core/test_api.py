@@ -25,7 +25,12 @@ ROOT = Path(__file__).resolve().parents[5]
 
 #: A plugin that names one of these loads with them or not at all. In that case core reports it for
 #: the task that wanted the plugin.
-OF_SINGLE_PLUGINS = ("_paramiko/", "_connection/recorded_action")
+OF_SINGLE_PLUGINS = (
+    "_paramiko/",
+    "_connection/recorded_action",
+    "_connection/journal_action",
+    "_connection/sweep_action",
+)
 
 ALL = [point for points in api._POINTS.values() for point in points]
 
@@ -33,9 +38,9 @@ ALL = [point for points in api._POINTS.values() for point in points]
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """A made-up module of core."""
-    module = types.ModuleType("made_up_core")
+    module = types.ModuleType("fake_core")
     monkeypatch.setattr(api._Warned, "warned", False)
-    monkeypatch.setitem(sys.modules, "made_up_core", module)
+    monkeypatch.setitem(sys.modules, "fake_core", module)
     yield module
     api.missing.cache_clear()
 
@@ -120,13 +125,13 @@ def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(
     monkeypatch.setattr(
         api,
         "_POINTS",
-        {**api._POINTS, feature: (*api._POINTS[feature], "made_up_core:Gone.away(x)")},
+        {**api._POINTS, feature: (*api._POINTS[feature], "fake_core:Gone.away(x)")},
     )
     api.missing.cache_clear()
-    assert api.missing() == {feature: ("made_up_core:Gone.away(x)",)}
+    assert api.missing() == {feature: ("fake_core:Gone.away(x)",)}
     text = api.warning("9.9")
     assert "ansible-core 9.9 " in text
-    assert "there is no made_up_core.Gone.away(x)." in text
+    assert "the collection needs: fake_core.Gone.away(x)." in text
     assert api.warning("9.9") == "", "once is enough"
     assert [other.name for other in Feature if other.value in text] == [feature.name]
     assert [other.name for other in Feature if not api.is_supported(other)] == (
@@ -140,11 +145,11 @@ def test_with_everything_lost_no_part_of_it_is_told(
     monkeypatch.setattr(
         api,
         "_POINTS",
-        {Feature.EVERYTHING: ("made_up_core:a",), Feature.RECAP: ("made_up_core:b",)},
+        {Feature.EVERYTHING: ("fake_core:a",), Feature.RECAP: ("fake_core:b",)},
     )
     api.missing.cache_clear()
     text = api.warning("9.9")
-    assert "there is no made_up_core.a, made_up_core.b. Therefore nothing is guarded" in text
+    assert "needs: fake_core.a, fake_core.b. Therefore nothing is guarded" in text
     assert Feature.RECAP.value not in text
 
 
@@ -239,7 +244,7 @@ def test_a_name_is_there_where_an_object_or_a_function_would_have_it(
         len=len,
         Patched=Patched,
     )
-    assert api._is_there(f"made_up_core:{path}") is there
+    assert api._is_there(f"fake_core:{path}") is there
 
 
 def test_a_module_that_is_gone_is_missing():

@@ -15,7 +15,7 @@ import pytest
 from ansible import constants as C
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import missing_callback
 
-from ..playbook_runs import playing
+from ..playbook_runs import start_playbook
 
 NAMED = "[defaults]\ncallbacks_enabled = timer, treekill.remote.guardian\n"
 SECTION = "[treekill]\nkill_timeout = 5\n"
@@ -66,11 +66,13 @@ def test_what_shows_that_it_was_wanted_is_said_with_the_reason(
 
 @pytest.mark.parametrize(
     "tasks",
-    [[{"treekill.remote.command": {"argv": ["true"]}}], [{"treekill.remote.run_journal": {}}]],
+    [[{"treekill.remote.command": {"argv": ["true"]}}], [{"treekill.remote.run_journal_info": {}}]],
     ids=["an action", "the journal"],
 )
 def test_the_plugins_of_the_collection_say_that_a_variable_has_turned_it_off(tasks):
-    with playing(tasks, environ={"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree"}) as play:
+    with start_playbook(
+        tasks, environ={"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree"}
+    ) as play:
         said = " ".join(play.finished().split())
     assert (
         "ANSIBLE_CALLBACKS_ENABLED=ansible.builtin.tree in the environment replaces that line"
@@ -79,7 +81,7 @@ def test_the_plugins_of_the_collection_say_that_a_variable_has_turned_it_off(tas
 
 
 def test_with_the_callback_nothing_is_missed():
-    with playing(
-        [{"treekill.remote.command": {"argv": ["true"]}}, {"treekill.remote.run_journal": {}}]
+    with start_playbook(
+        [{"treekill.remote.command": {"argv": ["true"]}}, {"treekill.remote.run_journal_info": {}}]
     ) as play:
         assert "treekill.remote: this run" not in " ".join(play.finished().split())

@@ -14,25 +14,40 @@ import math
 import signal
 
 import pytest
+import yaml
 from ansible import constants as C
 from ansible.errors import AnsibleOptionsError
-from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
+from ansible_collections.treekill.remote.plugins.doc_fragments.kill import (
+    ARGUMENT_NAMES,
+    ModuleDocFragment,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._tree.transactions import (
+    MODULES,
+    PROGRAMS,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import (
     RECORD_VARIABLES,
     VARIABLES,
     KillOptions,
     RecordOptions,
     resolve,
+    resolve_after,
     resolve_records,
 )
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ..playbook_runs import start_playbook
 
 DEFAULTS = KillOptions(
     signal=15,
     children=True,
     children_signal=15,
     timeout=10.0,
+    finish="usual",
+    finish_modules="usual",
+    finish_timeout=600.0,
     wait=True,
     retry_for=60.0,
     alone=True,
@@ -47,6 +62,10 @@ WRITTEN = {
     "kill_children_signal": "TERM",
     "kill_mode": "mixed",
     "kill_timeout": "10",
+    "finish": "true",
+    "finish_programs": PROGRAMS,
+    "finish_modules": MODULES,
+    "finish_timeout": "600",
     "kill_wait": "true",
     "kill_retry_for": "60",
     "kill_async": "false",
@@ -55,7 +74,7 @@ WRITTEN = {
     "track": "all",
 }
 SIGNALS = ("kill_signal", "kill_children_signal")
-SECONDS = ("kill_timeout", "kill_retry_for")
+SECONDS = ("kill_timeout", "kill_retry_for", "finish_timeout")
 TRUTHS = ("kill_children", "kill_wait", "kill_async", "supervise")
 
 ANYTHING = (
@@ -74,9 +93,11 @@ def parsed(option: str, value: object) -> KillOptions:
 
 
 def field_of(option: str) -> str:
-    return {"kill_async": "end_async", "on_disconnect": "keep_on_disconnect"}.get(
-        option, option.removeprefix("kill_")
-    )
+    return {
+        "kill_async": "end_async",
+        "on_disconnect": "keep_on_disconnect",
+        "finish_programs": "finish",
+    }.get(option, option.removeprefix("kill_"))
 
 
 @pytest.fixture(autouse=True)
@@ -108,10 +129,9 @@ def test_any_value_is_taken_or_refused_by_the_name_of_its_option(option, value):
         assert refusal.startswith(f"treekill option {option}: ")
         assert "Allowed: " in refusal
         return
-    assert (
-        dataclasses.replace(options, **{field_of(option): getattr(DEFAULTS, field_of(option))})
-        == DEFAULTS
-    )
+    fields = ("finish", "finish_modules") if option == "finish" else (field_of(option),)
+    usual = {field: getattr(DEFAULTS, field) for field in fields}
+    assert dataclasses.replace(options, **usual) == DEFAULTS
     assert options.signal in signal.valid_signals()
     assert options.children_signal in signal.valid_signals()
     for seconds in (options.timeout, options.retry_for):
@@ -275,6 +295,45 @@ def test_a_path_is_made_absolute_and_none_is_none(text, path):
     assert resolve_records({"treekill_journal_path": text}).journal_path == path
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("journal", "{directory}/sub/journal"),
+        ("../journal", "{directory}/journal"),
+        ("{{CWD}}/journal", "{directory}/journal"),
+        ("~/journal", "{directory}/journal"),
+        ("/nowhere/none/../journal", "/nowhere/journal"),
+        ("None", "none"),
+        ("", "none"),
+    ],
+)
+def test_a_relative_path_of_a_file_begins_at_the_directory_of_the_file(written, found):
+    """As core's own paths do. The line at `-v` shows the path in force."""
+    configuration = (
+        "[defaults]\ninventory = ../hosts.json\ncallbacks_enabled = treekill.remote.guardian\n"
+        f"[treekill]\njournal_path = {written}\njournal_days = 0\n"
+    )
+    with start_playbook(
+        [{"name": "Do nothing", "ansible.builtin.meta": "noop"}],
+        files={"sub/ansible.cfg": configuration},
+        environ={"ANSIBLE_CONFIG": "sub/ansible.cfg"},
+        arguments=["-v"],
+    ) as run:
+        said = run.finished()
+    assert f"Journal: {found.format(directory=run.directory)}." in said, said
+
+
+def test_a_relative_path_of_a_variable_begins_at_the_current_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    records = resolve_records({"treekill_report_path": "r/", "treekill_journal_path": "j"})
+    assert (records.report_path, records.journal_path) == (f"{tmp_path}/r/", f"{tmp_path}/j")
+
+
+@pytest.mark.parametrize("text", ["none", "None", "", " , "])
+def test_after_kill_can_be_none(text):
+    assert resolve_after({"treekill_after_kill": text}).files == ()
+
+
 @pytest.mark.usefixtures("_home")
 @pytest.mark.parametrize(
     ("option", "allowed"),
@@ -291,3 +350,61 @@ def test_a_bound_is_a_number(option, allowed, text):
 
 def test_an_option_of_the_run_is_none_of_a_task():
     assert not {*RECORD_VARIABLES} & {*VARIABLES}
+
+
+def test_the_kill_pass_knows_the_defaults_of_the_documentation():
+    options = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+    assert ",".join(options["finish_programs"]["default"]) == PROGRAMS
+    assert ",".join(options["finish_modules"]["default"]) == MODULES
+
+
+def test_the_request_of_a_lease_has_each_option_that_a_host_knows():
+    """All of them differ from the defaults of the request: none is one by accident."""
+    options = resolve(
+        None,
+        {
+            "kill_signal": "INT",
+            "kill_children": False,
+            "kill_children_signal": "HUP",
+            "kill_mode": "tree",
+            "kill_timeout": 3,
+            "finish_programs": ["dpkg"],
+            "finish_modules": ["apt"],
+            "finish_timeout": 7,
+        },
+    )
+    made, usual = vars(options.request("r", "l", arguments=False)), vars(KillRequest())
+    shared = {field.name for field in dataclasses.fields(options)} & set(made)
+    assert {name: made[name] for name in shared} == {
+        name: getattr(options, name) for name in shared
+    }
+    assert not [name for name in shared if made[name] == usual[name]]
+    assert (made["run"], made["lease"], made["arguments"]) == ("r", "l", False)
+
+
+def test_transactions_are_left_to_finish_unless_the_option_says_otherwise():
+    off = parsed("finish", "false")
+    assert (off.finish, off.finish_modules) == ("", "")
+    assert not parsed("finish_programs", "").finish
+    assert parsed("finish_programs", "dpkg, mkfs.*").finish == "dpkg,mkfs.*"
+    assert parsed("finish_modules", "dnf").finish_modules == "dnf"
+    assert resolve({"treekill_finish_programs": ["rpm", "dpkg"]}).finish == "rpm,dpkg"
+    assert resolve({"treekill_finish": False}).finish == ""
+    # Connection plugins hand on what core has read: lists, the default too.
+    assert parsed("finish_programs", PROGRAMS.split(",")) == DEFAULTS
+    assert parsed("finish_modules", ["dnf"]).finish_modules == "dnf"
+    assert resolve(arguments={"finish_modules": ["apt"]}).finish_modules == "apt"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("finish_programs", "a b"),
+        ("finish_programs", "*pkg"),
+        ("finish_programs", "/usr/bin/dpkg"),
+        ("finish_modules", "pip"),
+    ],
+)
+def test_other_names_of_programs_are_refused(option, value):
+    with pytest.raises(AnsibleOptionsError, match=option):
+        parsed(option, value)

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Messages of connection plugins about a command that was never started."""
+"""Messages of connection plugins about a command that was never started, and their names."""
 
 from __future__ import annotations
 
 import shlex
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.release import __version__
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    address_of,
     client_had_no_session,
     had_no_session,
+    has_engine,
 )
 
 
@@ -127,3 +130,55 @@ def through_local(folder: Path, escalation: str) -> None:
     )
     connection.set_become_plugin(become)
     connection.exec_command(become.build_become_command("true", connection._shell))
+
+
+@pytest.mark.parametrize(
+    ("transport", "engine"),
+    [
+        ("community.docker.docker", True),
+        ("community.docker.docker_api", True),
+        ("containers.podman.podman", True),
+        ("ssh", False),
+        ("paramiko", False),
+        ("local", False),
+        ("community.general.chroot", False),
+    ],
+)
+def test_the_engine_of_a_container_is_known_by_the_transport(transport, engine):
+    connection = connection_loader.get("local", PlayContext(), new_stdin=None)
+    connection.transport = transport
+    assert has_engine(connection) == engine
+
+
+@pytest.mark.parametrize(
+    ("plugin", "variables", "address"),
+    [
+        ("ssh", {}, "web1"),
+        ("ssh", {"ansible_host": "10.0.0.1"}, "10.0.0.1"),
+        ("ssh", {"ansible_host": "10.0.0.1", "ansible_port": 2222}, "10.0.0.1:2222"),
+        ("ssh", {"ansible_host": "fe80::1", "ansible_port": 22}, "fe80::1"),
+        ("ssh", {"ansible_host": "fe80::1", "ansible_port": 2222}, "[fe80::1]:2222"),
+        ("local", {"ansible_host": "10.0.0.1"}, f"local:{socket.gethostname()}"),
+    ],
+)
+def test_the_address_is_what_the_plugin_connects_to(plugin, variables, address):
+    connection = connection_loader.get(plugin, PlayContext())
+    connection.set_options(var_options={"inventory_hostname": "web1", **variables})
+    assert address_of(connection) == address
+
+
+@pytest.mark.parametrize(
+    ("transport", "options", "address"),
+    [
+        ("paramiko", {"remote_addr": "10.0.0.1", "port": 22}, "10.0.0.1"),
+        ("community.docker.docker", {"remote_addr": "web1"}, "community.docker.docker:web1"),
+        ("community.general.jail", {}, "community.general.jail:in the play"),
+    ],
+    ids=["the other option of ssh", "a container of that name", "a plugin without options"],
+)
+def test_plugins_have_their_host_in_other_options(transport, options, address):
+    plugin = connection_loader.get("local", PlayContext())
+    # Plugins of other collections are not installed here.
+    plugin.transport, plugin._options = transport, options
+    plugin._play_context.remote_addr = "in the play"
+    assert address_of(plugin) == address

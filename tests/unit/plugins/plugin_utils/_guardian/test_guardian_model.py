@@ -17,12 +17,12 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ..report_factories import process, report
+from ..report_factories import make_process, make_report
 from ..stepped_guardian import Peer, SteppedGuardian
 
 RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-CONFIRMED = {"outcome": "confirmed", "reason": "", "report": report(gone=[process(2)])}
+CONFIRMED = {"outcome": "confirmed", "reason": "", "report": make_report(gone=[make_process(2)])}
 ANSWERS: list[object] = [
     CONFIRMED,
     {"outcome": "unreachable", "reason": "no route", "report": None},

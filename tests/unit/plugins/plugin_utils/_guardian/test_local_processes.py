@@ -25,8 +25,14 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
     descendants,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.idle_workers import (
+    IdleWorkers,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import (
     LocalProcesses,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.run_processes import (
+    RunProcesses,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
@@ -152,7 +158,7 @@ def loop() -> Loop:
 
 def lease_of(worker: int, name: str = "00000001", **terms: Any) -> Lease:
     return Lease(
-        name, 1, "web1", "a task", lease_factories.terms(run=RUN, **terms), "{}", worker=worker
+        name, 1, "web1", "a task", lease_factories.make_terms(run=RUN, **terms), "{}", worker=worker
     )
 
 
@@ -164,7 +170,7 @@ def local(loop: Loop) -> LocalProcesses:
 def test_a_worker_and_all_its_clients_are_frozen_and_let_go_again(local, family, bystander):
     local.freeze([lease_of(family.worker.pid)])
     until(lambda: family.states() == "TTT")
-    local.thaw("00000001")
+    local.resume("00000001")
     until(lambda: family.states() == "SSS")
     assert not local.busy
 
@@ -177,8 +183,8 @@ def test_a_stopped_worker_is_continued_for_its_last_words_only_while_main_hears_
 ):
     """It may be about to send the command whose kill order has just been carried out."""
     told: list[signal.Signals] = []
-    send = local._send
-    local._send = lambda process, number: (
+    send = local._processes.send
+    local._processes.send = lambda process, number: (
         process.pid == family.worker.pid and told.append(number),
         send(process, number),
     )  # type: ignore[method-assign]
@@ -245,7 +251,7 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop)
 def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, loop, monkeypatch):
     """A look for each of a hundred leases costs more than all the other work at their end."""
     looks = []
-    look = local._stray_clients
+    look = local._processes.stray_clients
 
     def noted(leases):
         began = loop.clock()
@@ -253,7 +259,7 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
         looks.append((began, loop.clock()))
         return found
 
-    monkeypatch.setattr(local, "_stray_clients", noted)
+    monkeypatch.setattr(local._processes, "stray_clients", noted)
     for number in range(100):
         local.end_clients_of(lease_of(0, f"{number:08x}"))
     loop.run_while(lambda: local.busy)
@@ -386,7 +392,7 @@ def test_what_was_stopped_below_a_process_goes_on(family):
     for pid in family.pids:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: family.states() == "TTT")
-    processes.wake_tree(identify(family.worker.pid))
+    processes.resume_tree(identify(family.worker.pid))
     until(lambda: family.states() == "SSS")
 
 
@@ -400,7 +406,8 @@ def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(lo
 
     A second signal could end it in the middle of that.
     """
-    local = LocalProcesses(loop, PATH, None)
+    processes = RunProcesses(PATH, None, 0)
+    idle = IdleWorkers(loop, processes)
     worker = subprocess.Popen(["sh", "-c", f"sh -c {script!r} & wait"], start_new_session=True)
     try:
         # In the place of its shell, or below it.
@@ -413,13 +420,13 @@ def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(lo
                 )
             )
         )
-        members = local._group_below(identify(worker.pid))
+        members = processes.group_below(identify(worker.pid))
         sent: list[ProcessId] = []
-        local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
-        local._see_passed_on(identify(worker.pid), members, members, signal.SIGTERM, 30)
+        processes.send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
+        idle._see_passed_on(identify(worker.pid), members, members, signal.SIGTERM, 30)
         os.killpg(worker.pid, signal.SIGTERM)
         worker.wait()
-        loop.run_while(lambda: local.busy)
+        loop.run_while(lambda: idle.busy)
         assert not sent
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -434,11 +441,11 @@ def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has
     local.freeze(leases)
     until(lambda: family.states() == "TTT")
     sent: list[ProcessId] = []
-    send = local._send
-    local._send = lambda process, number: (sent.append(process), send(process, number))  # type: ignore[method-assign]
+    send = local._processes.send
+    local._processes.send = lambda process, number: (sent.append(process), send(process, number))  # type: ignore[method-assign]
     local.cut(leases[0])
     local.end_clients_of(leases[0])
-    local.thaw("00000002")
+    local.resume("00000002")
     loop.run_while(lambda: local.busy)
     assert not sent
     local.cut(leases[2])
@@ -481,7 +488,7 @@ def test_a_main_process_that_holds_a_lease_itself_does_not_stand_still(loop, fam
     local = LocalProcesses(loop, PATH, None, family.worker.pid)
     lease = lease_of(family.worker.pid)
     sent: list[ProcessId] = []
-    local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
+    local._processes.send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
     local.freeze([lease])
     local.end_clients_of(lease)
     loop.run_while(lambda: local.busy)

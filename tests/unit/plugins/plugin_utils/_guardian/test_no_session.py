@@ -35,7 +35,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connec
     silent_connections,
 )
 
-from ..lease_factories import terms
+from ..lease_factories import make_terms
 from ..ssh_servers import DyingMaster, firewalled_port, port
 
 SSH = shutil.which("ssh") or ""
@@ -61,7 +61,7 @@ class Worker:
         )
         self.local = LocalProcesses(Loop(), "/nowhere", None)
         self.lease = Lease(
-            LEASE, 1, "web1", "a task", terms(client=SSH), "{}", worker=self.process.pid
+            LEASE, 1, "web1", "a task", make_terms(client=SSH), "{}", worker=self.process.pid
         )
 
     def clients(self) -> list[int]:
@@ -157,7 +157,7 @@ def test_processes_that_have_not_stopped_yet_are_waited_for(monkeypatch):
 
         def note_without_stopping() -> None:
             with monkeypatch.context() as context:
-                context.setattr(one.local, "_send", lambda process, number: None)
+                context.setattr(one.local._processes, "send", lambda process, number: None)
                 one.local.freeze([one.lease])
 
         assert one.is_found_without_session(note_without_stopping)
@@ -215,7 +215,7 @@ def test_a_program_around_the_client_may_have_tried_before(tmp_path):
     around.write_text(f'#!/bin/sh\nexec {SSH} "$@"\n')
     around.chmod(0o755)
     with port() as silent, worker(ssh(silent.number, program=str(around))) as one:
-        one.lease.terms = terms(client=str(around))
+        one.lease.terms = make_terms(client=str(around))
         silent.accept()
         assert not one.is_found_without_session()
 
@@ -237,7 +237,7 @@ def test_a_client_that_was_started_after_the_others_stood_still_is_not_known():
     with port() as silent, worker(ssh(silent.number)) as one:
         silent.accept()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(one.local, "_below", lambda dummy, dummy_trees: [])
+            patch.setattr(one.local._processes, "below", lambda dummy, dummy_trees: [])
             assert not one.is_found_without_session()
 
 
@@ -245,14 +245,14 @@ def test_a_client_that_goes_on_is_not_believed(monkeypatch):
     """It was sent the signal, and has not stopped in time."""
     with port() as silent, worker(ssh(silent.number)) as one:
         silent.accept()
-        monkeypatch.setattr(one.local, "_send", lambda process, number: None)
+        monkeypatch.setattr(one.local._processes, "send", lambda process, number: None)
         assert not one.is_found_without_session()
 
 
 @pytest.mark.parametrize("client", ["", None, "/bin/sh", "/nowhere/ssh"], ids=repr)
 def test_a_lease_that_does_not_name_its_client_is_not_known(client: Any):
     with port() as silent, worker(ssh(silent.number)) as one:
-        one.lease.terms = terms(client=client)
+        one.lease.terms = make_terms(client=client)
         silent.accept()
         assert not one.is_found_without_session()
 

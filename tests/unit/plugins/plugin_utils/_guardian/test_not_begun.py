@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from ..playbook_runs import LocalPlay, playing
+from ..playbook_runs import PlaybookRun, start_playbook
 from ..ssh_servers import firewalled_port, port
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh"), reason="there is no ssh here")
@@ -54,7 +54,7 @@ def playing_at(
     retries: int = 0,
     connection: str = "ssh",
     track: str = "all",
-) -> Iterator[LocalPlay]:
+) -> Iterator[PlaybookRun]:
     """A play for a host that is behind a port of this machine."""
     web1: dict[str, Any] = {
         "ansible_connection": connection,
@@ -63,7 +63,7 @@ def playing_at(
         "ansible_ssh_retries": retries,
     }
     options = {"report_path": "report.json", "kill_retry_for": 0, "track": track}
-    with playing(
+    with start_playbook(
         TASKS,
         inventory={"web1": web1},
         options=options,
@@ -72,7 +72,7 @@ def playing_at(
         yield play
 
 
-def await_outcomes(play: LocalPlay, expected: Sequence[str]) -> None:
+def await_outcomes(play: PlaybookRun, expected: Sequence[str]) -> None:
     """Wait for the outcomes. The guardian goes on alone if the recap did not wait for it."""
     path, deadline = play.directory / "report.json", time.monotonic() + 60
     found: list[str] = []
@@ -91,18 +91,18 @@ def tries_to_connect(pid: int) -> bool:
     return any(row[3] == "02" and f"socket:[{row[9]}]" in sockets for row in rows)
 
 
-def assert_nothing_had_begun(play: LocalPlay) -> None:
+def assert_nothing_had_begun(play: PlaybookRun) -> None:
     began = time.monotonic()
     said = play.interrupt()
     assert time.monotonic() - began < GIVES_UP / 2, said
     assert play.process.returncode == 99, said
     assert NOT_BEGUN.search(said), said
     assert "NOT CONFIRMED" not in said
-    assert "To finish it" not in said
+    assert "To end what is left" not in said
     await_outcomes(play, ["not begun"])
 
 
-def assert_not_confirmed(play: LocalPlay) -> None:
+def assert_not_confirmed(play: PlaybookRun) -> None:
     said = play.interrupt()
     assert re.search(r"^web1 : NOT CONFIRMED \(task: Work\)", said, re.MULTILINE), said
     assert "nothing had begun" not in said
@@ -151,7 +151,7 @@ def test_of_two_hosts_each_is_told_what_is_true_of_it():
             "ansible_port": silent.number,
         }
         tasks = [{"name": "Work", "ansible.builtin.command": "sleep 7200"}]
-        with playing(
+        with start_playbook(
             tasks, inventory={"web1": web1, "web2": {}}, configuration="host_key_checking = false"
         ) as play:
             silent.accept()

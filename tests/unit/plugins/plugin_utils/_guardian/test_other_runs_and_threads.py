@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -29,12 +30,15 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client i
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
-    FirstWarning,
+    UnguardedAnswer,
     UnguardedRequest,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import (
+    print_lines,
+    screen_of,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
 
 from .. import lease_factories
@@ -68,9 +72,9 @@ def test_threads_of_a_worker_share_its_connection():
             guardian.send({"granted": True, "late": False, "why": "", "number": number})
 
     client = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True)
-    client._channel, client._owner = Channel(here), os.getpid()
+    client._requests._channel, client._requests._owner = Channel(here), os.getpid()
     granted: list[bool] = []
-    request = lease_factories.request(order="x" * 20000)
+    request = lease_factories.make_request(order="x" * 20000)
     threads = [
         threading.Thread(
             target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))
@@ -87,23 +91,37 @@ def test_threads_of_a_worker_share_its_connection():
     assert granted == [True] * (THREADS * EACH)
 
 
+def test_the_connection_of_a_client_that_is_dropped_is_closed_at_once():
+    here, there = socket.socketpair()
+    client = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True)
+    client._requests._channel = Channel(here)
+    there.settimeout(10)
+    gc.disable()
+    try:
+        del client, here
+        assert there.recv(1) == b""
+    finally:
+        gc.enable()
+        there.close()
+
+
 def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     here, there = socket.socketpair()
     client, guardian = (
         GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True),
         Channel(there),
     )
-    client._channel, client._owner = Channel(here), os.getpid()
+    client._requests._channel, client._requests._owner = Channel(here), os.getpid()
     asked = UnguardedRequest("web1", "a connection", "why")
     with pytest.raises(TimeoutError):
-        client._ask(asked, FirstWarning, time.monotonic() + 0.01)
+        client._requests.ask(asked, UnguardedAnswer, time.monotonic() + 0.01)
     late = guardian.receive()["number"]
     # It reads again, and the worker asks for another lease.
     client.page.ask_again_at = 0.0
     guardian.send({"first": True, "number": late})
     guardian.send({"first": False, "number": late + 1})
-    assert client._ask(asked, FirstWarning) == (FirstWarning(False), late + 1)
-    assert client._answers == {}
+    assert client._requests.ask(asked, UnguardedAnswer) == (UnguardedAnswer(False), late + 1)
+    assert client._requests._answers == {}
     here.close()
     there.close()
 
@@ -146,7 +164,7 @@ def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
 def signals():
     before = signal.getsignal(signal.SIGHUP)
     read_end, write_end = os.pipe()
-    signals = RunSignals(write_end, lambda: None)
+    signals = RunSignals(write_end, lambda: True)
     try:
         yield signals
     finally:
@@ -190,5 +208,5 @@ class Proxy:
 def test_a_standard_error_that_is_no_file_is_written_to_like_one(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Proxy())
     assert not screen_of(Display()).unicode
-    print_lines(Display(), [("a line", None)])
+    print_lines(Display(), [Line("a line")])
     assert "a line" in sys.stderr.text.getvalue()

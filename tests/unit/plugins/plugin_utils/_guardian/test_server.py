@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..run_factory import a_run, answer_of
+from ..run_factory import answer_of, start_run
 
 TERMS = {
     "run": "00000000000000aa",
@@ -68,7 +68,7 @@ STREAMS = st.lists(
 @pytest.fixture(scope="module")
 def path() -> Iterator[str]:
     """The socket of a guardian whose main process is another one than this."""
-    with a_run({"wait": True}) as process:
+    with start_run({"wait": True}) as process:
         yield answer_of(process)
 
 

@@ -18,7 +18,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.await_
     ORDER_SECONDS,
 )
 
-from ..playbook_runs import playing
+from ..playbook_runs import start_playbook
 
 #: Starts a daemon whose environment is cleared but for what the test finds it by, and then works.
 SCRIPT = (
@@ -47,7 +47,7 @@ class Connection(Local):
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "file"])
 def test_an_orphan_that_cleared_its_environment_ends_with_the_run(number, pipelining):
     tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
-    with playing(tasks, inventory={"web1": {"ansible_pipelining": pipelining}}) as play:
+    with start_playbook(tasks, inventory={"web1": {"ansible_pipelining": pipelining}}) as play:
         orphan = play.wait_for_words("sleep", "7201")
         play.wait_for_words("sleep", "7202")
         os.killpg(play.process.pid, number)
@@ -61,7 +61,7 @@ def test_an_order_that_comes_late_finds_what_a_module_has_left():
     tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
     here = {"web1": {"ansible_connection": "late", "ansible_pipelining": True}}
     files = {"connection_plugins/late.py": LATE}
-    with playing(
+    with start_playbook(
         tasks, inventory=here, configuration="connection_plugins = connection_plugins", files=files
     ) as play:
         orphan = play.wait_for_words("sleep", "7201")

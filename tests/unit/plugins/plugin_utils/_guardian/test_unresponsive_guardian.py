@@ -13,11 +13,10 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
     connections,
@@ -30,26 +29,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
     is_alive,
 )
 
-from ..stepped_guardian import Peer, SteppedGuardian
+from ..stepped_guardian import Peer
 from .test_server import TERMS
-
-
-@pytest.fixture
-def stepped() -> Iterator[SteppedGuardian]:
-    guardian = SteppedGuardian()
-    peers: list[Peer] = []
-    guardian.peers = peers  # type: ignore[attr-defined]
-    try:
-        yield guardian
-    finally:
-        for sent in guardian.couriers:
-            guardian.answer(sent, b"")
-        for peer in [*peers, guardian.main]:
-            if peer.pid:
-                peer.die()
-        for sent in guardian.couriers:
-            guardian.answer(sent, b"")
-        guardian.close()
 
 
 def a_worker(stepped: Any) -> Peer:
@@ -249,7 +230,7 @@ def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardia
     """It is accepted when there is room again."""
     looks = []
     refused = OSError(24, "Too many open files")
-    clients, listener = stepped.guardian._clients, stepped.guardian._clients._listener
+    connected, listener = stepped.guardian._connections, stepped.guardian._connections._listener
 
     class Full:
         def fileno(self) -> int:
@@ -259,13 +240,13 @@ def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardia
             looks.append(1)
             raise refused
 
-    clients._listener = Full()
+    connected._listener = Full()
     worker = Peer(stepped.path)
     stepped.peers.append(worker)
     for dummy in range(20):
         stepped.loop.poll()
     assert len(looks) == 1
-    clients._listener = listener
+    connected._listener = listener
     worker.send(take("00000001"))
     stepped.after(1.0)
     assert worker.read()[0]["granted"]

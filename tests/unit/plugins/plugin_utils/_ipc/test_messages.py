@@ -38,13 +38,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
     writer_orders,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
-    Closed,
-    Opened,
+    ClosedRecord,
+    OpenedRecord,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..report_factories import process, report
+from ..report_factories import make_process, make_report
 
 #: Control characters, half surrogates of undecodable bytes, other scripts.
 TEXTS = st.text(st.sampled_from("ab \n\x1b\u2028\udcff\U0001f600日"), max_size=5)
@@ -183,13 +183,13 @@ def test_what_is_no_object_is_refused(content):
 @pytest.mark.parametrize("number", [True, "1", float("nan"), float("inf"), None, [1]])
 def test_a_number_is_one_and_finite(number):
     with pytest.raises(MessageError, match=r"^KillReport\.seconds is "):
-        kill_report.KillReport.from_message(report(seconds=number))
+        kill_report.KillReport.from_message(make_report(seconds=number))
 
 
 @pytest.mark.parametrize("root", [[], [1], [1, 2, 3], [1, "2"], "12", 12])
 def test_a_pair_is_two(root):
     with pytest.raises(MessageError, match=r"^KillReport\.root "):
-        kill_report.KillReport.from_message(report(root=root))
+        kill_report.KillReport.from_message(make_report(root=root))
 
 
 def test_each_process_of_a_report_is_checked():
@@ -198,7 +198,7 @@ def test_each_process_of_a_report_is_checked():
             {
                 "outcome": "confirmed",
                 "reason": "",
-                "report": report(gone=[process(2), {**process(3), "pid": "3"}]),
+                "report": make_report(gone=[make_process(2), {**make_process(3), "pid": "3"}]),
             }
         )
 
@@ -236,7 +236,7 @@ def test_a_request_arrives_with_its_number(request, number):
 
 def test_each_request_has_an_op_of_its_own():
     found = [kind for kind in kinds() if issubclass(kind, messages.Request)]
-    assert len({kind.op for kind in found}) == len(found) == 9
+    assert len({kind.op for kind in found}) == len(found) == 11
 
 
 @pytest.mark.parametrize(
@@ -269,11 +269,11 @@ def test_an_id_that_no_cookie_can_hold_is_refused(name):
 
 
 def test_an_answer_has_the_number_of_its_request_and_no_other_key():
-    frame = messages.answer_frame(messages.FirstWarning(True), 7)
+    frame = messages.answer_frame(messages.UnguardedAnswer(True), 7)
     assert frame == {"first": True, "number": 7}
-    assert messages.read_answer(messages.FirstWarning, frame) == messages.FirstWarning(True)
-    with pytest.raises(MessageError, match="^Heard has the unknown key 'first'$"):
-        messages.read_answer(messages.Heard, frame)
+    assert messages.read_answer(messages.UnguardedAnswer, frame) == messages.UnguardedAnswer(True)
+    with pytest.raises(MessageError, match="^LeaseBrokenReceipt has the unknown key 'first'$"):
+        messages.read_answer(messages.LeaseBrokenReceipt, frame)
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
@@ -293,8 +293,10 @@ def test_an_order_to_the_writer_arrives(made):
 @pytest.mark.parametrize(
     "made",
     [
-        writer_orders.LineOrder(Opened("1", "web1")),
-        writer_orders.EndOrder(Closed("1", Outcome.LEFT, 0, 0, "")),
+        writer_orders.LineOrder(OpenedRecord("1", "web1")),
+        writer_orders.LineOrder(OpenedRecord("1", "web1", "10.0.0.1:2222")),
+        writer_orders.EndOrder(ClosedRecord("1", Outcome.LEFT, 0, 0, "")),
+        writer_orders.RemindedOrder(("0123456789abcdef",), "now"),
     ],
 )
 def test_a_line_for_the_writer_arrives(made):
@@ -310,7 +312,12 @@ def test_what_is_no_order_to_the_writer_is_refused(frame):
 
 
 @pytest.mark.parametrize(
-    "answer", [writer_orders.Synced(3), writer_orders.Failed("journal", "No space left on device")]
+    "answer",
+    [
+        writer_orders.SyncAnswer(3),
+        writer_orders.WriteFailure("journal", "No space left on device"),
+        writer_orders.DueNotice(("0123456789abcdef",), "a sweep is due"),
+    ],
 )
 def test_the_answer_of_the_writer_arrives(answer):
     assert writer_orders.read_writer_answer(answer.to_message()) == answer

@@ -17,7 +17,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..report_factories import KILL_REPORTS, kill_report, process
+from ..report_factories import KILL_REPORTS, make_kill_report, make_process
 
 CONFIRMED = st.builds(lambda one: LeaseResult(Outcome.CONFIRMED, report=one), KILL_REPORTS)
 OTHERS = st.builds(
@@ -71,7 +71,7 @@ def test_what_was_given_is_not_changed(results):
 
 def test_what_had_to_be_killed_is_told_so_whatever_reports_first():
     patient, hurried = (
-        LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, ended=ended)]))
+        LeaseResult(Outcome.CONFIRMED, report=make_kill_report(gone=[make_process(2, ended=ended)]))
         for ended in ("exited", "KILL")
     )
     for results in ([patient, hurried], [hurried, patient]):
@@ -80,7 +80,7 @@ def test_what_had_to_be_killed_is_told_so_whatever_reports_first():
 
 def test_a_pid_that_was_used_again_is_another_process():
     one, two = (
-        LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, start)]))
+        LeaseResult(Outcome.CONFIRMED, report=make_kill_report(gone=[make_process(2, start)]))
         for start in (1, 2)
     )
     assert len(combine([one, two]).report.gone) == 2
@@ -88,7 +88,7 @@ def test_a_pid_that_was_used_again_is_another_process():
 
 def test_the_root_is_that_of_the_report_that_saw_it():
     blind, seeing = (
-        LeaseResult(Outcome.CONFIRMED, report=kill_report()),
-        LeaseResult(Outcome.CONFIRMED, report=kill_report(root=[5, 4])),
+        LeaseResult(Outcome.CONFIRMED, report=make_kill_report()),
+        LeaseResult(Outcome.CONFIRMED, report=make_kill_report(root=[5, 4])),
     )
     assert combine([blind, seeing]).report.root == (5, 4)

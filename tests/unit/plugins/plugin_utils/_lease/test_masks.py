@@ -24,11 +24,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_param
     hidden_parameters,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import (
-    kill_order,
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import kill_order
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.connection_spec import (
+    ConnectionSpec,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
-    ConnectionSpec,
     KillOrder,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import (
@@ -47,8 +47,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..playbook_runs import playing
-from ..report_factories import kill_report, process
+from ..playbook_runs import start_playbook
+from ..report_factories import make_kill_report, make_process
 
 CONNECTION = ConnectionSpec(
     "ssh",
@@ -119,13 +119,13 @@ NAMES = [{"name": "Log in as {{ user }} with {{ item }}"}, {"name": None}]
 
 @pytest.mark.parametrize("data", NAMES)
 def test_with_no_log_a_task_is_named_as_it_is_written(data):
-    task = Task.load({**data, "ping": {}, "no_log": True})
+    task = Task.load({**data, "meta": "noop", "no_log": True})
     task.name = "Log in as me with hunter2"  # as core has templated it
-    assert name_of(task) == (data["name"] or "ping")
+    assert name_of(task) == (data["name"] or "meta")
 
 
 def test_without_no_log_a_name_loses_its_credentials_alone():
-    task = Task.load({"name": "Fetch https://me:hunter2@host/x", "ping": {}})
+    task = Task.load({"name": "Fetch https://me:hunter2@host/x", "meta": "noop"})
     assert name_of(task) == "Fetch https://me:********@host/x"
 
 
@@ -156,7 +156,7 @@ def test_no_secret_of_a_module_is_in_recap_report_or_log(hidden):
         "no_log": hidden,
     }
     options = {"report_path": "report.json"}
-    with playing(
+    with start_playbook(
         [task],
         options=options,
         files={"library/call.py": MODULE},
@@ -187,7 +187,7 @@ def test_what_cannot_be_read_of_a_module_hides_all_values_and_loses_no_report(mo
 
     monkeypatch.setattr(kill_order, "hidden_parameters", fail)
     order = an_order(action="x", arguments=(("a", "openses"),))
-    told = order.masked(kill_report(gone=[process(2, command="tool openses")]))
+    told = order.masked(make_kill_report(gone=[make_process(2, command="tool openses")]))
     assert [row.command for row in told.gone] == ["tool ********"]
 
 
@@ -198,8 +198,10 @@ def test_passwords_of_the_connection_are_masked_in_reports_and_reasons():
         == "login as ********, ******** failed at https://a:********@c/"
     )
     told = order.masked(
-        kill_report(
-            survivors=[process(2, command="sshpass -pconnectme", ended=None, reason="becomeme")]
+        make_kill_report(
+            survivors=[
+                make_process(2, command="sshpass -pconnectme", ended=None, reason="becomeme")
+            ]
         )
     )
     assert [(row.command, row.reason) for row in told.survivors] == [
@@ -224,7 +226,7 @@ def test_arguments_that_cannot_be_looked_at_leave_the_task_guarded_and_its_comma
     task = GuardedTask(
         "web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: {"a": Broken()}
     )
-    connection: Any = types.SimpleNamespace(transport="ssh")
+    connection: Any = types.SimpleNamespace(transport="local")
     order = json.loads(
         request_for_command(
             "r",
@@ -241,7 +243,7 @@ def order_of(arguments: dict[str, Any]) -> dict[str, Any]:
     task = GuardedTask(
         "web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: arguments
     )
-    connection: Any = types.SimpleNamespace(transport="ssh")
+    connection: Any = types.SimpleNamespace(transport="local")
     order: dict[str, Any] = json.loads(
         request_for_command("r", task, connection, Command("l", False, False, False), "{}").order
     )
@@ -291,5 +293,5 @@ def test_a_value_is_masked_within_a_word_and_over_several_words(command):
 def test_the_words_of_a_report_are_masked_one_by_one():
     command = "tool\0--db-password\0correct horse battery\0--level\x005"
     order = an_order()
-    told = order.masked(kill_report(gone=[process(2, command=command)]))
+    told = order.masked(make_kill_report(gone=[make_process(2, command=command)]))
     assert [row.command for row in told.gone] == ["tool --db-password ******** --level 5"]

@@ -23,14 +23,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from ..lease_factories import terms
+from ..lease_factories import make_terms
 
 HOLDERS = st.integers(1, 4)
 OUTCOMES = st.sampled_from(Outcome)
 
 
 def lease_of(name: str, holder: int) -> Lease:
-    return Lease(lease=name, holder=holder, host="web1", task="a task", terms=terms(), order="{}")
+    return Lease(
+        lease=name, holder=holder, host="web1", task="a task", terms=make_terms(), order="{}"
+    )
 
 
 class Histories(RuleBasedStateMachine):

@@ -28,15 +28,15 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload import kill_command
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload import host_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.host_report import (
     KillReportError,
     parse_report,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..report_factories import HOSTILE, process, report
+from ..report_factories import HOSTILE, make_process, make_report
 
 ROOT = Path(__file__).resolve().parents[5]
 NONCE = "0123456789abcdef"
@@ -54,9 +54,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HOSTILE, inner, max_size=3),
     max_leaves=6,
 )
-MEMBERS = st.dictionaries(st.sampled_from([*process(2)]), VALUES, max_size=3)
-PROCESSES = st.lists(MEMBERS.map(lambda members: {**process(2), **members}) | VALUES, max_size=3)
-GOOD: dict[str, Any] = {"version": VERSION, **report(root={"pid": 2, "ppid": 1})}
+MEMBERS = st.dictionaries(st.sampled_from([*make_process(2)]), VALUES, max_size=3)
+PROCESSES = st.lists(
+    MEMBERS.map(lambda members: {**make_process(2), **members}) | VALUES, max_size=3
+)
+GOOD: dict[str, Any] = {"version": VERSION, **make_report(root={"pid": 2, "ppid": 1})}
 
 
 @st.composite
@@ -78,8 +80,8 @@ def sent(content: object) -> str:
 
 
 def test_no_report_in_the_supervisors_place_says_that_a_survivor_of_the_pass_is_gone():
-    alive, dead = process(7, ended=None, reason="not permitted"), process(8)
-    forged = {**GOOD, "gone": [process(7), dead], "survivors": []}
+    alive, dead = make_process(7, ended=None, reason="not permitted"), make_process(8)
+    forged = {**GOOD, "gone": [make_process(7), dead], "survivors": []}
     told = parse_report(
         sent({**GOOD, "gone": [], "survivors": [alive], "supervisor": forged}), NONCE
     )
@@ -187,18 +189,18 @@ def test_an_error_quotes_nothing_of_the_report(content: str):
 
 def test_texts_are_cut_to_what_can_be_shown():
     long = parse_report(
-        sent({**GOOD, "survivors": [process(3, command="x" * 10**6, user="y" * 10**6)]}), NONCE
+        sent({**GOOD, "survivors": [make_process(3, command="x" * 10**6, user="y" * 10**6)]}), NONCE
     )
     assert (len(long.survivors[0].command), len(long.survivors[0].user)) == (4096, 4096)
 
 
 def test_more_than_any_kill_pass_says_is_not_even_searched():
     with pytest.raises(KillReportError, match="no report is that long"):
-        parse_report(" " * (kill_command._MOST_OUTPUT_CHARACTERS + 1), NONCE)
+        parse_report(" " * (host_report._MOST_OUTPUT_CHARACTERS + 1), NONCE)
 
 
 def test_the_report_of_the_largest_tree_is_taken():
-    rows = [process(pid, pid, command="x" * 200) for pid in range(2, 30002)]
+    rows = [make_process(pid, pid, command="x" * 200) for pid in range(2, 30002)]
     text = f"{MARK} {NONCE} {json.dumps({**GOOD, 'gone': rows})}"
     assert len(parse_report(text, NONCE).gone) == 30000
 
@@ -208,8 +210,8 @@ def test_the_report_of_many_hosts_reaches_the_main_process():
 
     A frame of its report is longer than any order.
     """
-    rows = [process(pid, command="x" * 200) for pid in range(2, 1002)]
-    message = {"report": {"results": [{"report": report(gone=rows)} for dummy in range(40)]}}
+    rows = [make_process(pid, command="x" * 200) for pid in range(2, 1002)]
+    message = {"report": {"results": [{"report": make_report(gone=rows)} for dummy in range(40)]}}
     frame = encode(message)
     assert len(frame) > 2 * MAX_FRAME_BYTES
 
@@ -239,15 +241,15 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
         "        return report\n"
         "    def masked_reason(self, reason):\n"
         "        return reason\n"
-        "    def carry_out(self, at_once):\n"
+        "    def carry_out(self, mode):\n"
         "        said = []\n"
         "        while True:\n"
         "            said.append(b'x' * (1 << 20))\n"
         "            assert len(said) < 4096\n"
         "courier.KillOrder = Flooded\n"
-        "courier._bound_memory()\n"
+        "courier.bound_memory()\n"
         "lease = courier.Lease('00000001', 1, 'web1', 'a task', None, '1', '1')\n"
-        "print(json.dumps(courier._carry_out(lease, False).to_message()))\n"
+        "print(json.dumps(courier._carry_out(lease, courier.PassMode.END, 0.0).to_message()))\n"
     )
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
@@ -255,14 +257,14 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
     )
     answer = json.loads(done.stdout)
     assert (answer["outcome"], answer["report"]) == ("failed", None)
-    assert "the host sent more than fits into 512 MB" in answer["reason"]
+    assert "the host sent more than 512 MB" in answer["reason"]
 
 
 def test_a_lower_limit_that_is_in_force_stays(monkeypatch: pytest.MonkeyPatch):
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda dummy: (10**9, 2 * 10**9))
     monkeypatch.setattr(resource, "setrlimit", lambda dummy, limits: asked.append(limits))
-    courier._bound_memory()
+    courier.bound_memory()
     assert asked[0][0] <= 2 * 10**9
     assert asked[0][1] == 2 * 10**9
 
@@ -275,7 +277,7 @@ def test_a_courier_may_reserve_address_space_and_not_fill_it():
     source = (
         "import mmap\n"
         "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"
-        "courier._bound_memory()\n"
+        "courier.bound_memory()\n"
         "flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS\n"
         "reserved = mmap.mmap(-1, 4 * courier._MEMORY_BYTES, flags=flags, prot=0)\n"
         "try:\n"

@@ -23,9 +23,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_fil
     mark_as_ended,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.host_report import (
+    parse_report,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
     kill_command,
-    parse_report,
 )
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace

@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.host_report import (
+    parse_report,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
     kill_command,
-    parse_report,
 )
 
 from tests.support.hosts import PASSWORD, Host, Lab

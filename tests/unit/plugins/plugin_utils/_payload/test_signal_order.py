@@ -4,13 +4,16 @@
 
 """The order of the first signals, on real processes, by both programs of the kill pass."""
 
+import shlex
 import sys
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.host_report import (
+    parse_report,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
     kill_command,
-    parse_report,
 )
 
 from tests.unit.plugins.module_utils.process_namespace import read_lines
@@ -92,7 +95,7 @@ def start(namespace, folder, script):
     (folder / "counts.py").write_text(COUNTS)
     (folder / "wraps.py").write_text(WRAPS)
     text = script.format(
-        python=f"{sys.executable} -I -S",
+        python=f"{shlex.quote(sys.executable)} -I -S",
         counts=folder / "counts.py",
         wraps=folder / "wraps.py",
         count=folder / "count",
@@ -133,7 +136,7 @@ def test_a_shell_does_not_go_on_with_its_next_command(kill, namespace, tmp_path)
 def test_a_script_that_handles_the_signal_gets_it_when_its_command_has_gone(
     kill, namespace, tmp_path
 ):
-    counts = f"{sys.executable} -I -S {tmp_path}/counts.py {tmp_path}/count"
+    counts = f"{shlex.quote(sys.executable)} -I -S {tmp_path}/counts.py {tmp_path}/count"
     (tmp_path / "script").write_text(
         f"trap 'touch {tmp_path}/trapped; exit' TERM; {counts}; touch {tmp_path}/next"
     )
@@ -148,8 +151,8 @@ def test_a_script_that_passes_the_signal_on_to_its_background_does_it_alone(
     kill, namespace, tmp_path
 ):
     (tmp_path / "script").write_text(
-        f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -I -S {tmp_path}/counts.py "
-        f"{tmp_path}/count & child=$!; wait"
+        f"trap 'kill $child; wait $child; exit' TERM; {shlex.quote(sys.executable)} -I -S "
+        f"{tmp_path}/counts.py {tmp_path}/count & child=$!; wait"
     )
     start(namespace, tmp_path, "bash {folder}/script; true")
     kill()
@@ -218,7 +221,7 @@ def test_a_shell_within_a_shell_goes_on_no_more_than_the_outer_one(kill, namespa
     start(
         namespace,
         tmp_path,
-        "bash -c '{python} {counts} {count}; touch {folder}/next'; touch {folder}/later",
+        'bash -c "{python} {counts} {count}; touch {folder}/next"; touch {folder}/later',
     )
     report = kill()
     assert count(tmp_path) == 1

@@ -73,7 +73,7 @@ DAEMONS = {
     "setsid": "setsid cat $go >/dev/null 2>&1 </dev/null &",
     "double fork": "(setsid sh -c 'cat $go & exit' >/dev/null 2>&1 </dev/null &)",
     "clean environment": (
-        "(env -i go=$go PATH=$PATH setsid sh -c 'cat $go >/dev/null & exit' >/dev/null 2>&1 "
+        "(env -i go=$go PATH=\"$PATH\" setsid sh -c 'cat $go >/dev/null & exit' >/dev/null 2>&1 "
         "</dev/null &)"
     ),
     "spared": "TREEKILL=spare cat $go >/dev/null 2>&1 &",

@@ -16,7 +16,6 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import (
     CommandLines,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
 from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import BAR, TREE, ends, sleeps
 from tests.unit.plugins.plugin_utils.supervised import Module
@@ -80,7 +79,7 @@ def lives_on(namespace, module, servers, victim):
     assert set(namespace.processes()) == set(now) - {gone}
 
 
-def test_without_become_the_session_is_not_watched(namespace, tmp_path):
+def test_without_ssh_the_session_is_not_watched(namespace, tmp_path):
     """The control.
 
     A process that runs on the controller itself, below the user's own session, must outlive that.
@@ -101,16 +100,17 @@ def test_the_session_is_the_nearest_one(namespace, tmp_path):
     [
         ("ssh", "sudo", True),
         ("paramiko", "su", True),
-        ("ssh", None, False),
+        ("ssh", None, True),
         ("local", "sudo", False),
         ("chroot", "sudo", False),
     ],
 )
-def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
+def test_only_over_ssh_there_is_a_session_to_watch(transport, become, watched):
     """A task on the controller itself is below the session of the user that started the run.
 
     It may have been meant to outlive that session.
     """
     connection = SimpleNamespace(_options={}, transport=transport, become=become)
-    lines = CommandLines(connection, "00000000000000ab", lambda: object.__new__(GuardedTask))
+    task = SimpleNamespace(options=SimpleNamespace(keep_on_disconnect=True))
+    lines = CommandLines(connection, "00000000000000ab", lambda: task)
     assert lines.supervision("0000000a").session is watched

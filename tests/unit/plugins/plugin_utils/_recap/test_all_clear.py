@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ..playbook_runs import LocalPlay, playing
+from ..playbook_runs import PlaybookRun, start_playbook
 from ..run_factory import PLACES
 
 ALL_CLEAR = "nothing was running on any host"
@@ -44,7 +44,7 @@ class Connection(Own, Local):
 }
 
 
-def named(play: LocalPlay, reason: str, host: str = "localhost") -> bool:
+def named(play: PlaybookRun, reason: str, host: str = "localhost") -> bool:
     """Whether the recap names the task on that host, with the reason.
 
     It must not report that nothing was running.
@@ -56,7 +56,7 @@ def named(play: LocalPlay, reason: str, host: str = "localhost") -> bool:
 
 
 def test_a_run_that_tracks_nothing_starts_and_writes_nothing():
-    with playing([SLEEP], options={"track": "none"}) as play:
+    with start_playbook([SLEEP], options={"track": "none"}) as play:
         pid = play.wait_for_words(*WORDS)
         assert not list(play.directory.glob("treekill-*"))
         assert not (play.directory / ".ansible/treekill").exists()
@@ -64,7 +64,7 @@ def test_a_run_that_tracks_nothing_starts_and_writes_nothing():
         said = play.interrupt()
         assert "treekill" not in said.replace("treekill.remote", "").lower(), said
         assert pid in play.pids()
-    with playing([SLEEP], callback=False) as play:
+    with start_playbook([SLEEP], callback=False) as play:
         play.wait_for_words(*WORDS)
         caught = [
             line
@@ -75,7 +75,7 @@ def test_a_run_that_tracks_nothing_starts_and_writes_nothing():
 
 
 def test_what_a_run_that_tracks_plugins_alone_does_not_see_is_named():
-    with playing([SLEEP], options={"track": "plugins"}) as play:
+    with start_playbook([SLEEP], options={"track": "plugins"}) as play:
         pid = play.wait_for_words(*WORDS)
         assert named(play, "NOT PROTECTED, and perhaps running (task: Sleep): track is plugins")
         assert pid in play.pids()
@@ -83,7 +83,7 @@ def test_what_a_run_that_tracks_plugins_alone_does_not_see_is_named():
 
 def test_what_does_nothing_on_a_host_is_not_named():
     task = {"ansible.builtin.debug": {"msg": "{{ lookup('pipe', 'sleep 7200.5') }}"}}
-    with playing([task], options={"track": "plugins"}) as play:
+    with start_playbook([task], options={"track": "plugins"}) as play:
         play.wait_for_words("sleep", "7200.5")
         assert "NOT PROTECTED" not in play.interrupt()
 
@@ -91,7 +91,7 @@ def test_what_does_nothing_on_a_host_is_not_named():
 @pytest.mark.parametrize("where", ["task", "host"])
 def test_what_the_user_wants_left_alone_is_named_as_such(where):
     task = {**SLEEP, "vars": {"treekill_track": "none"}} if where == "task" else SLEEP
-    with playing(
+    with start_playbook(
         [task], inventory={"localhost": {"treekill_track": "none"} if where == "host" else {}}
     ) as play:
         pid = play.wait_for_words(*WORDS)
@@ -104,7 +104,7 @@ def test_a_connection_with_a_way_of_its_own_is_named():
         "environ": {"PYTHONPATH": f"python:{PLACES}"},
         "configuration": "connection_plugins = connection_plugins",
     }
-    with playing(
+    with start_playbook(
         [SLEEP],
         inventory={"localhost": {"ansible_connection": "mitogen_local"}},
         files=MITOGEN,
@@ -131,7 +131,7 @@ def test_a_task_whose_guardian_was_killed_is_named(taken_over):
         "ansible.builtin.raw": script,
         "when": "inventory_hostname == 'other'",
     }
-    with playing(
+    with start_playbook(
         [later, {**SLEEP, "when": "inventory_hostname == 'localhost'"}, later],
         inventory=hosts,
         keywords={"strategy": "free"},
@@ -149,7 +149,7 @@ def test_a_task_whose_guardian_was_killed_is_named(taken_over):
         assert named(play, "the guardian that guarded it was killed")
 
 
-def guardian_of(play: LocalPlay) -> int:
+def guardian_of(play: PlaybookRun) -> int:
     """Return the process that listens at the socket of the run."""
     inodes = [
         line.split()[6]
@@ -172,7 +172,7 @@ def _files_of(pid: int) -> set[str]:
 
 
 def test_what_is_guarded_is_not_named():
-    with playing([SLEEP]) as play:
+    with start_playbook([SLEEP]) as play:
         pid = play.wait_for_words(*WORDS)
         said = play.interrupt()
         assert "survivors 0" in said, said

@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..report_factories import HOSTILE, KILL_REPORTS, kill_report, process
+from ..report_factories import HOSTILE, KILL_REPORTS, make_kill_report, make_process
 
 #: Reports whose processes name each other as parents, in circles too.
 FAMILIES = st.lists(
@@ -37,9 +37,9 @@ FAMILIES = st.lists(
     max_size=12,
     unique_by=lambda row: row[0],
 ).map(
-    lambda rows: kill_report(
+    lambda rows: make_kill_report(
         gone=[
-            process(pid, ppid=ppid, command=command, ended=ended)
+            make_process(pid, ppid=ppid, command=command, ended=ended)
             for pid, ppid, command, ended in rows
         ]
     )
@@ -91,35 +91,36 @@ def test_drawn_in_full_each_stands_one_step_below_his_parent(told):
 def test_a_tree_is_drawn_as_pstree_does():
     rows = [(10, 9, "make"), (11, 10, "cc1"), (12, 10, "cc1"), (13, 10, "sh"), (14, 13, "sleep")]
     gone = [
-        process(pid, ppid=ppid, command=command, seconds=pid / 10) for pid, ppid, command in rows
+        make_process(pid, ppid=ppid, command=command, seconds=pid / 10)
+        for pid, ppid, command in rows
     ]
     gone[-1] |= {"ended": "KILL", "user": "root"}
-    assert drawn(kill_report(gone=gone)) == [
-        "  make (10, u)          exited on TERM in 1.0 s",
-        "  ├─2*[cc1]             exited on TERM in 1.1 to 1.2 s",
-        "  └─sh (13)             exited on TERM in 1.3 s",
+    assert drawn(make_kill_report(gone=gone)) == [
+        "  make (10, u)          ended on TERM in 1.0 s",
+        "  ├─2*[cc1]             ended on TERM in 1.1 to 1.2 s",
+        "  └─sh (13)             ended on TERM in 1.3 s",
         "    └─sleep (14, root)  KILL after 1.4 s",
     ]
-    assert "  |-2*[cc1]" in drawn(kill_report(gone=gone), unicode=False)[1]
+    assert "  |-2*[cc1]" in drawn(make_kill_report(gone=gone), unicode=False)[1]
 
 
 def test_each_way_to_end_has_its_words():
     gone = [
-        process(2, ended="INT", seconds=0.02),
-        process(3, ended=None),
-        process(4, ended="KILL", seconds=10.0),
+        make_process(2, ended="INT", seconds=0.02),
+        make_process(3, ended=None),
+        make_process(4, ended="KILL", seconds=10.0),
     ]
     lines = drawn(
-        kill_report(
+        make_kill_report(
             gone=gone,
-            survivors=[process(5, ended=None, reason="not permitted")],
-            spared=[process(6, ended=None)],
+            survivors=[make_process(5, ended=None, reason="not permitted")],
+            spared=[make_process(6, ended=None)],
         )
     )
     endings = [line.split("  ")[-1] for line in lines]
     assert endings == [
-        "exited on INT in 0.02 s",
-        "exited in 0.1 s",
+        "ended on INT in 0.02 s",
+        "ended in 0.1 s",
         "KILL after 10.0 s",
         "survived: not permitted",
         "spared (TREEKILL=spare)",
@@ -128,15 +129,16 @@ def test_each_way_to_end_has_its_words():
 
 def test_orphans_stand_below_the_supervisor_that_kept_them():
     gone = [
-        process(10, ppid=9, role="root"),
-        process(12, ppid=11, command="module"),
-        process(13, ppid=11, command="orphan"),
+        make_process(10, ppid=9, role="root"),
+        make_process(12, ppid=11, command="module"),
+        make_process(13, ppid=11, command="orphan"),
     ]
     lines = [
-        line.split("  exited")[0].strip() for line in drawn(kill_report(gone=gone, supervised=True))
+        line.split("  ended")[0].strip()
+        for line in drawn(make_kill_report(gone=gone, supervised=True))
     ]
     assert lines == ["c (10, u)", "└─supervisor (11)", "├─module (12)", "└─orphan (13)"]
-    assert not any("supervisor" in line for line in drawn(kill_report(gone=gone)))
+    assert not any("supervisor" in line for line in drawn(make_kill_report(gone=gone)))
 
 
 @given(FAMILIES)
@@ -149,27 +151,27 @@ def test_what_is_taken_together_is_what_pstree_takes_together(told):
 
 
 def test_a_chain_of_ten_thousand_forks_and_a_crowd_of_as_many_are_cut_short_and_counted():
-    chain = [process(pid, ppid=pid - 1) for pid in range(2, 10_002)]
-    crowd = [process(pid, ppid=2, command=f"c{pid}") for pid in range(2, 10_002)]
+    chain = [make_process(pid, ppid=pid - 1) for pid in range(2, 10_002)]
+    crowd = [make_process(pid, ppid=2, command=f"c{pid}") for pid in range(2, 10_002)]
     for rows in (chain, crowd):
-        lines = drawn(kill_report(gone=rows))
+        lines = drawn(make_kill_report(gone=rows))
         assert len(lines) == 25
         assert "and 9976 more (TERM 9976); -vv draws all" in lines[-1]
-        assert len(drawn(kill_report(gone=rows), verbosity=1)) == 401
-        assert len(drawn(kill_report(gone=rows), verbosity=2)) == 10_000
+        assert len(drawn(make_kill_report(gone=rows), verbosity=1)) == 401
+        assert len(drawn(make_kill_report(gone=rows), verbosity=2)) == 10_000
 
 
 @given(st.sets(st.integers(3, 400), min_size=1, max_size=5))
 def test_survivors_are_drawn_however_large_the_tree_is(pids):
     gone = [
-        process(pid, ppid=pid - 1, command=f"c{pid % 7}")
+        make_process(pid, ppid=pid - 1, command=f"c{pid % 7}")
         for pid in range(2, 401)
         if pid not in pids
     ]
     lines = drawn(
-        kill_report(
+        make_kill_report(
             gone=gone,
-            survivors=[process(pid, ppid=pid - 1, ended=None, reason="why") for pid in pids],
+            survivors=[make_process(pid, ppid=pid - 1, ended=None, reason="why") for pid in pids],
         )
     )
     assert sum("survived: why" in line for line in lines) == len(pids)
@@ -189,7 +191,7 @@ def test_every_line_is_one_line_of_what_it_looks_like(told, width, unicode, verb
 
 @given(FAMILIES, st.integers(60, 200), st.text("ab/ -", max_size=300))
 def test_no_line_is_longer_than_the_screen_is_wide(told, width, command):
-    survivor = process(
+    survivor = make_process(
         99,
         command=command,
         ended=None,
@@ -197,7 +199,7 @@ def test_no_line_is_longer_than_the_screen_is_wide(told, width, command):
     )
     there = dataclasses.replace(
         told.rewritten(lambda dummy: command, str),
-        survivors=kill_report(survivors=[survivor]).survivors,
+        survivors=make_kill_report(survivors=[survivor]).survivors,
     )
     assert [line for line in drawn(there, width=width) if columns(line) > width] == []
 

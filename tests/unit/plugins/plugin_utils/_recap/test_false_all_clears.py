@@ -10,6 +10,7 @@ No recap, no sweep and no journal does so.
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import secrets
@@ -23,7 +24,7 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import entries
 
 from .._records.test_journal import HEAD
-from ..playbook_runs import LocalPlay, playing
+from ..playbook_runs import PlaybookRun, start_playbook
 from ..run_factory import PLACES
 from .test_all_clear import ALL_CLEAR, MITOGEN, SLEEP, WORDS, guardian_of
 
@@ -55,7 +56,7 @@ def _ending(word: str) -> Iterator[None]:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _lose_guardian(play: LocalPlay) -> None:
+def _lose_guardian(play: PlaybookRun) -> None:
     found: list[int] = []
 
     def alone() -> bool:
@@ -70,14 +71,14 @@ def _lose_guardian(play: LocalPlay) -> None:
     play.wait_for(lambda: guardian not in play.pids())
 
 
-def _said(play: LocalPlay) -> str:
+def _said(play: PlaybookRun) -> str:
     return " ".join(play.said.split())
 
 
 def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
     word = f"7253.{secrets.randbelow(10**9):09}"
     raw = {"ansible.builtin.raw": f"(env -i setsid /bin/sleep {word} &) ; exit 0"}
-    with _ending(word), playing([raw]) as play:
+    with _ending(word), start_playbook([raw]) as play:
         play.wait_for(lambda: _named(word))
         said = play.interrupt()
         assert _named(word), "the control: nothing has found it"
@@ -100,9 +101,9 @@ def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_ope
     ]
     files = {f"{JOURNAL}/{run}.jsonl": "".join(json.dumps(record) + "\n" for record in records)}
     role = {"ansible.builtin.include_role": {"name": "treekill.remote.sweep"}}
-    options = {"sweep_kill_children": children, "sweep_run": run, "sweep_journal": "only"}
+    options = {"sweep_kill_children": children, "sweep_runs": run, "sweep_journal": "only"}
     try:
-        with playing([role], files=files, inventory={"localhost": options}) as play:
+        with start_playbook([role], files=files, inventory={"localhost": options}) as play:
             said = play.finished()
             opened = {
                 entry.run: entry.open_hosts() for entry in entries(str(play.directory / JOURNAL))
@@ -115,8 +116,10 @@ def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_ope
                 ), said
                 return
             assert "nothing is alive" not in said, said
-            assert f"Still alive: {orphan} sleep 7254 left: kill_children is false" in " ".join(
-                said.split()
+            user = getpass.getuser()
+            assert (
+                f"Still alive: {orphan} {user} sleep 7254 left: kill_children is false"
+                in " ".join(said.split())
             ), said
             assert (play.process.returncode, opened) == (2, {"localhost": [LEASE]}), said
             assert os.path.exists(f"/proc/{orphan}")
@@ -127,7 +130,7 @@ def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_ope
 
 def test_once_a_guardian_was_lost_nothing_is_told_as_not_running():
     tasks = [{"ansible.builtin.raw": WAIT}, {"ansible.builtin.pause": {"seconds": 7200}}]
-    with playing(tasks) as play:
+    with start_playbook(tasks) as play:
         play.wait_for((play.directory / "waits").exists)
         _lose_guardian(play)
         (play.directory / "go").touch()
@@ -142,7 +145,7 @@ def test_once_a_guardian_was_lost_nothing_is_told_as_not_running():
 
 def test_a_command_that_returned_after_its_guardian_was_lost_is_not_open():
     """Its journal has the return: a sweep would end what the task has left on purpose."""
-    with playing([{"ansible.builtin.raw": WAIT}]) as play:
+    with start_playbook([{"ansible.builtin.raw": WAIT}]) as play:
         play.wait_for((play.directory / "waits").exists)
         _lose_guardian(play)
         (play.directory / "go").touch()
@@ -162,7 +165,7 @@ def test_the_report_of_an_interrupted_run_names_an_unprotected_host_without_a_tr
         "files": MITOGEN,
     }
     inventory = {"localhost": {"ansible_connection": "mitogen_local"}}
-    with playing(
+    with start_playbook(
         [SLEEP], inventory=inventory, options={"report_path": "report.json"}, **files
     ) as play:
         play.wait_for_words(*WORDS)

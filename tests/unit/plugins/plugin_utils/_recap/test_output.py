@@ -21,8 +21,9 @@ from ..run_factory import PLACES
 
 PROGRAM = """
 from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
-print_lines(Display(), [("first", None), ("second", None)])
+print_lines(Display(), [Line("first"), Line("second")])
 print("went on", flush=True)
 """
 

@@ -21,24 +21,26 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
+    journal,
+    journal_entry,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import (
     entries,
     mark_swept,
-    open_hosts,
     path_of,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
-    Closed,
+    ClosedRecord,
     Controller,
-    Detached,
-    Done,
-    Hosts,
-    Interrupted,
-    Opened,
-    Over,
+    DetachedRecord,
+    DoneRecord,
+    HostsRecord,
+    InterruptedRecord,
+    OpenedRecord,
+    OverRecord,
     RunHead,
-    Swept,
+    SweptRecord,
     UnknownOutcome,
     line_of,
     read_record,
@@ -79,9 +81,15 @@ def let_go(made: JournalWriter) -> None:
     made._lock = None
 
 
-def only(directory: Path) -> journal.JournalEntry:
+def only(directory: Path) -> journal_entry.JournalEntry:
     (entry,) = entries(str(directory))
     return entry
+
+
+def open_hosts(directory: Path) -> dict[str, dict[str, list[str]]]:
+    """Return where trees of runs may be alive: run id, host, ids of the leases."""
+    found = {entry.run: entry.open_hosts() for entry in entries(str(directory))}
+    return {run: hosts for run, hosts in found.items() if hosts}
 
 
 # What is written is what is read.
@@ -89,17 +97,17 @@ def only(directory: Path) -> journal.JournalEntry:
 LEASES = st.sampled_from(["00000001", "00000002", "00000003", "00000004"])
 STEPS = st.lists(
     st.one_of(
-        st.builds(Opened, LEASES, st.text(max_size=5)),
-        st.builds(Done, LEASES),
+        st.builds(OpenedRecord, LEASES, st.text(max_size=5), st.text(max_size=5)),
+        st.builds(DoneRecord, LEASES),
         st.builds(
-            Closed,
+            ClosedRecord,
             LEASES,
             st.sampled_from(Outcome),
             st.just(3),
             st.integers(0, 1),
             st.sampled_from(["", "then"]),
         ),
-        st.just(Interrupted("SIGINT", "then")),
+        st.just(InterruptedRecord("SIGINT", "then")),
     ),
     max_size=30,
 )
@@ -116,17 +124,17 @@ def test_the_file_tells_what_the_guardian_knows_also_written_anew(
         if index == at:
             made._rewrite()
     if whole:
-        made.write_last_line(Over("interrupted", "now"))
+        made.write_last_line(OverRecord("interrupted", "now"))
     let_go(made)
     entry = only(directory)
     expected, hosts = {}, set()
     for step in steps:
-        if isinstance(step, Opened):
+        if isinstance(step, OpenedRecord):
             expected[step.lease] = (step.host, None, 0)
             hosts.add(step.host)
-        elif isinstance(step, Done):
+        elif isinstance(step, DoneRecord):
             expected.pop(step.lease, None)
-        elif isinstance(step, Closed) and step.lease in expected:
+        elif isinstance(step, ClosedRecord) and step.lease in expected:
             expected[step.lease] = (expected[step.lease][0], step.outcome, step.survivors)
     assert {
         lease.lease: (lease.host, lease.outcome, lease.survivors) for lease in entry.leases.values()
@@ -144,21 +152,21 @@ def test_the_file_tells_what_the_guardian_knows_also_written_anew(
 
 
 RECORDS = st.one_of(
-    st.builds(Hosts, st.lists(HOSTILE).map(tuple)),
-    st.builds(Opened, LEASES, HOSTILE),
-    st.builds(Done, LEASES),
-    st.builds(Detached, LEASES),
+    st.builds(HostsRecord, st.lists(HOSTILE).map(tuple)),
+    st.builds(OpenedRecord, LEASES, HOSTILE, HOSTILE),
+    st.builds(DoneRecord, LEASES),
+    st.builds(DetachedRecord, LEASES),
     st.builds(
-        Closed,
+        ClosedRecord,
         LEASES,
         st.sampled_from(Outcome) | st.just(UnknownOutcome("of a later version")),
         st.integers(0),
         st.integers(0),
         HOSTILE,
     ),
-    st.builds(Swept, LEASES, HOSTILE),
-    st.builds(Interrupted, HOSTILE, HOSTILE),
-    st.builds(Over, st.sampled_from(["finished", "interrupted"]), HOSTILE),
+    st.builds(SweptRecord, LEASES, HOSTILE),
+    st.builds(InterruptedRecord, HOSTILE, HOSTILE),
+    st.builds(OverRecord, st.sampled_from(["finished", "interrupted"]), HOSTILE),
 )
 
 
@@ -233,7 +241,7 @@ WRITTEN_ANEW = """{"hosts":["web1","web2","web3","web4","web5","web6","web7","we
 """
 
 
-def written_by_another_version(directory: Path, text: str) -> journal.JournalEntry:
+def written_by_another_version(directory: Path, text: str) -> journal_entry.JournalEntry:
     path = Path(path_of(str(directory), RUN))
     path.write_text(FIRST_LINE + text)
     path.chmod(0o600)
@@ -243,7 +251,13 @@ def written_by_another_version(directory: Path, text: str) -> journal.JournalEnt
 @pytest.mark.parametrize("text", [OLD_JOURNAL, WRITTEN_ANEW], ids=["appended", "anew"])
 def test_the_journal_of_an_earlier_version_is_read(tmp_path, text):
     entry = written_by_another_version(tmp_path, text)
-    assert (entry.user, entry.controller, entry.pid, entry.cause, entry.interrupted) == (
+    assert (
+        entry.head.user,
+        entry.head.controller,
+        entry.head.pid,
+        entry.cause,
+        entry.interrupted,
+    ) == (
         "deploy",
         Controller("ctl", "b"),
         4711,
@@ -271,7 +285,7 @@ def test_this_version_writes_each_line_as_an_earlier_one_does(tmp_path):
     assert journal.first_line(RUN, RunHead.from_line(json.loads(FIRST_LINE))).decode() == FIRST_LINE
     lines = [line for line in OLD_JOURNAL.splitlines(keepends=True) if line.strip()]
     assert [journal.line(read_record(json.loads(line))).decode() for line in lines] == lines  # type: ignore[arg-type]
-    assert b"".join(map(journal.line, journal.records_of(entry))).decode() == WRITTEN_ANEW
+    assert b"".join(map(journal.line, journal_entry.records_of(entry))).decode() == WRITTEN_ANEW
 
 
 def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_open(tmp_path):
@@ -283,7 +297,7 @@ def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_op
     assert [(lease.outcome, lease.is_open) for lease in entry.leases.values()] == [
         (UnknownOutcome("later"), False)
     ]
-    assert text % 0 in b"".join(map(journal.line, journal.records_of(entry))).decode()
+    assert text % 0 in b"".join(map(journal.line, journal_entry.records_of(entry))).decode()
     assert [
         lease.is_open for lease in written_by_another_version(tmp_path, text % 1).leases.values()
     ] == [True]
@@ -291,10 +305,10 @@ def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_op
 
 def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
-    made.write_line(Interrupted("SIGINT", "2026-01-01T00:00:01Z"))
-    made.write_line(Closed("00000001", Outcome.CONFIRMED, 3, 0, "2026-01-01T00:00:02Z"))
-    made.write_last_line(Over("interrupted", "2026-01-01T00:00:03Z"))
+    made.write_line(OpenedRecord("00000001", "web1"))
+    made.write_line(InterruptedRecord("SIGINT", "2026-01-01T00:00:01Z"))
+    made.write_line(ClosedRecord("00000001", Outcome.CONFIRMED, 3, 0, "2026-01-01T00:00:02Z"))
+    made.write_last_line(OverRecord("interrupted", "2026-01-01T00:00:03Z"))
     let_go(made)
     written = [
         json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()
@@ -315,20 +329,30 @@ def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
 def test_the_user_of_a_run_is_told(tmp_path):
     writer(tmp_path)
     entry = only(tmp_path)
-    assert (entry.run, entry.user, entry.program, entry.playbooks, entry.inventory) == (
+    assert (
+        entry.run,
+        entry.head.user,
+        entry.head.program,
+        entry.head.playbooks,
+        entry.head.inventory,
+    ) == (
         RUN,
         "deploy",
         "ansible-playbook",
         ("/srv/site.yml",),
         ("/srv/hosts",),
     )
-    assert (entry.pid, entry.began, entry.controller) == (4711, HEAD.began, Controller.here())
+    assert (entry.head.pid, entry.head.began, entry.head.controller) == (
+        4711,
+        HEAD.began,
+        Controller.here(),
+    )
 
 
 def test_it_is_for_its_owner_alone(tmp_path):
     directory = tmp_path / "a" / "journal"
     made = writer(directory)
-    made.write_line(Opened("00000001", "web1"))
+    made.write_line(OpenedRecord("00000001", "web1"))
     made._rewrite()
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
@@ -336,7 +360,6 @@ def test_it_is_for_its_owner_alone(tmp_path):
 
 def test_a_journal_that_is_not_there_knows_no_runs(tmp_path):
     assert entries(str(tmp_path / "none")) == []
-    assert open_hosts(str(tmp_path / "none")) == {}
 
 
 # Which runs are over.
@@ -344,12 +367,11 @@ def test_a_journal_that_is_not_there_knows_no_runs(tmp_path):
 
 def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
+    made.write_line(OpenedRecord("00000001", "web1"))
     assert only(tmp_path).state == "running"
-    assert open_hosts(str(tmp_path)) == {}
+    assert open_hosts(tmp_path) == {}
     let_go(made)
-    assert open_hosts(str(tmp_path)) == {RUN: {"web1": ["00000001"]}}
-    assert open_hosts(str(tmp_path), "00000000000000bb") == {}
+    assert open_hosts(tmp_path) == {RUN: {"web1": ["00000001"]}}
 
 
 CHILD = """
@@ -363,7 +385,7 @@ made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], head)
 made.make_file()
 first = int(sys.argv[5])
 for number in range(first, first + int(sys.argv[4])):
-    made.write_line(journal_records.Opened("%08x" % number, "web%d" % number))
+    made.write_line(journal_records.OpenedRecord("%08x" % number, "web%d" % number))
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -404,7 +426,7 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
     assert {entry.run: entry.state for entry in entries(str(tmp_path))} == dict.fromkeys(
         runs, "dead"
     )
-    assert {run: len(hosts) for run, hosts in open_hosts(str(tmp_path)).items()} == dict.fromkeys(
+    assert {run: len(hosts) for run, hosts in open_hosts(tmp_path).items()} == dict.fromkeys(
         runs, 200
     )
 
@@ -420,22 +442,22 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
 )
 def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, state):
     made = writer(tmp_path, controller=Controller(host, boot))
-    made.write_line(Opened("00000001", "web1"))
+    made.write_line(OpenedRecord("00000001", "web1"))
     let_go(made)
     if written is not None:
         os.utime(path_of(str(tmp_path), RUN), (written, written))
     assert only(tmp_path).state == state
-    assert bool(open_hosts(str(tmp_path))) == (state == "dead")
+    assert bool(open_hosts(tmp_path)) == (state == "dead")
 
 
 def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its_own_end(tmp_path):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
-    made.write_line(Opened("00000002", "web2"))
-    made.write_line(Closed("00000002", Outcome.UNREACHABLE, 0, 0, ""))
-    made.write_line(Opened("00000003", "web3"))
-    made.write_line(Done("00000003"))
-    made.write_last_line(Over("finished", "now"))
+    made.write_line(OpenedRecord("00000001", "web1"))
+    made.write_line(OpenedRecord("00000002", "web2"))
+    made.write_line(ClosedRecord("00000002", Outcome.UNREACHABLE, 0, 0, ""))
+    made.write_line(OpenedRecord("00000003", "web3"))
+    made.write_line(DoneRecord("00000003"))
+    made.write_last_line(OverRecord("finished", "now"))
     let_go(made)
     assert only(tmp_path).open_hosts() == {"web1": ["00000001"], "web2": ["00000002"]}
 
@@ -447,20 +469,20 @@ def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(
     tmp_path, over, hosts
 ):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
-    made.write_line(Detached("00000001"))
+    made.write_line(OpenedRecord("00000001", "web1"))
+    made.write_line(DetachedRecord("00000001"))
     made._rewrite()
-    made.write_last_line(Over(over, "now"))
+    made.write_last_line(OverRecord(over, "now"))
     let_go(made)
     assert only(tmp_path).open_hosts() == hosts
 
 
 def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
-    writer(tmp_path).write_line(Opened("00000001", "web1"))
+    writer(tmp_path).write_line(OpenedRecord("00000001", "web1"))
     second = writer(tmp_path)
     second.continue_file()
-    second.write_line(Done("00000001"))
-    second.write_line(Opened("00000002", "web2"))
+    second.write_line(DoneRecord("00000001"))
+    second.write_line(OpenedRecord("00000002", "web2"))
     second._rewrite()
     assert list(only(tmp_path).leases) == ["00000002"]
 
@@ -468,10 +490,10 @@ def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
 def test_what_was_swept_is_not_open_any_more(tmp_path):
     made = writer(tmp_path)
     for number in (1, 2):
-        made.write_line(Opened(f"0000000{number}", f"web{number}"))
+        made.write_line(OpenedRecord(f"0000000{number}", f"web{number}"))
     let_go(made)
     mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
-    assert open_hosts(str(tmp_path)) == {RUN: {"web2": ["00000002"]}}
+    assert open_hosts(tmp_path) == {RUN: {"web2": ["00000002"]}}
     with pytest.raises(ValueError, match="not a run id"):
         mark_swept(str(tmp_path), "../../etc/passwd", "web1", [])
 
@@ -481,7 +503,7 @@ def test_what_was_swept_is_not_open_any_more(tmp_path):
 
 def test_half_a_line_says_nothing_and_hides_no_other(tmp_path):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
+    made.write_line(OpenedRecord("00000001", "web1"))
     with open(path_of(str(tmp_path), RUN), "a") as file:
         file.write('{"done":"000')
     mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
@@ -514,34 +536,34 @@ def test_a_file_that_others_may_write_a_link_and_one_under_a_wrong_name_are_pass
 
 def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
-    made.write_line(Opened("00000002", "web2"))
+    made.write_line(OpenedRecord("00000001", "web1"))
+    made.write_line(OpenedRecord("00000002", "web2"))
     path = path_of(str(tmp_path), RUN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The kernel takes half of the line, as on a disk that gets full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path) + 9, before[1]))
     try:
         for record in (
-            Done("00000001"),
-            Opened("00000003", "web3"),
-            Opened("00000004", "web4"),
-            Done("00000004"),
+            DoneRecord("00000001"),
+            OpenedRecord("00000003", "web3"),
+            OpenedRecord("00000004", "web4"),
+            DoneRecord("00000004"),
         ):
             with pytest.raises(OSError, match="No space left"):
                 made.write_line(record)
         assert list(only(tmp_path).leases) == ["00000001", "00000002"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    made.write_line(Opened("00000005", "web5"))
+    made.write_line(OpenedRecord("00000005", "web5"))
     assert list(only(tmp_path).leases) == ["00000002", "00000003", "00000005"]
     assert only(tmp_path).hosts == {f"web{number}" for number in range(1, 6)}
 
 
 def test_a_file_that_was_removed_is_written_again(tmp_path):
     made = writer(tmp_path)
-    made.write_line(Opened("00000001", "web1"))
+    made.write_line(OpenedRecord("00000001", "web1"))
     os.unlink(path_of(str(tmp_path), RUN))
-    made.write_line(Opened("00000002", "web2"))
+    made.write_line(OpenedRecord("00000002", "web2"))
     assert list(only(tmp_path).leases) == ["00000001", "00000002"]
 
 
@@ -581,15 +603,15 @@ def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writ
 
 def test_the_end_of_one_of_two_guardians_is_not_the_end_of_the_run(tmp_path):
     first = writer(tmp_path)
-    first.write_line(Opened("00000001", "web1"))
+    first.write_line(OpenedRecord("00000001", "web1"))
     second = writer(tmp_path)
     second.continue_file()
-    second.write_line(Opened("00000002", "web2"))
-    first.write_line(Done("00000001"))
-    first.write_last_line(Over("finished", "now"))
+    second.write_line(OpenedRecord("00000002", "web2"))
+    first.write_line(DoneRecord("00000001"))
+    first.write_last_line(OverRecord("finished", "now"))
     let_go(first)
     assert only(tmp_path).state == "running"
-    second.write_last_line(Over("finished", "now"))
+    second.write_last_line(OverRecord("finished", "now"))
     let_go(second)
     assert (only(tmp_path).state, only(tmp_path).open_hosts()) == (
         "finished",
@@ -620,12 +642,12 @@ def test_two_guardians_that_write_at_the_same_time_lose_nothing(tmp_path):
 def test_a_long_run_does_not_make_a_long_file(tmp_path):
     made = writer(tmp_path)
     for number in range(20_000):
-        made.write_line(Opened(f"{number:08x}", "web1"))
-        made.write_line(Done(f"{number:08x}"))
-    made.write_line(Opened("ffffffff", "web1"))
+        made.write_line(OpenedRecord(f"{number:08x}", "web1"))
+        made.write_line(DoneRecord(f"{number:08x}"))
+    made.write_line(OpenedRecord("ffffffff", "web1"))
     assert os.path.getsize(path_of(str(tmp_path), RUN)) < 300_000
     assert list(only(tmp_path).leases) == ["ffffffff"]
-    made.write_last_line(Over("finished", "now"))
+    made.write_last_line(OverRecord("finished", "now"))
     assert os.path.getsize(path_of(str(tmp_path), RUN)) < 1000
     let_go(made)
     assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
@@ -637,8 +659,8 @@ def old_runs(directory: Path, number: int) -> list[str]:
     for index, run in enumerate(runs):
         made = writer(directory, run, began=f"2026-01-{index + 1:02}")
         if index % 2:
-            made.write_line(Opened("00000001", "web1"))
-        made.write_last_line(Over("interrupted", "now"))
+            made.write_line(OpenedRecord("00000001", "web1"))
+        made.write_last_line(OverRecord("interrupted", "now"))
         let_go(made)
         os.utime(path_of(str(directory), run), (index * 86400, index * 86400))
     return runs

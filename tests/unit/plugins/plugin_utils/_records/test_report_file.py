@@ -11,9 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
-    report_file,
-)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import report_file
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
     ReportOrder,
@@ -21,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_or
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..report_factories import RESULTS, process, report, result, run_report
+from ..report_factories import RESULTS, make_process, make_report, make_result, make_run_report
 from .test_journal import HEAD
 
 SCHEMA = json.loads((Path(__file__).parents[5] / "docs/report.schema.json").read_text())
@@ -36,7 +34,10 @@ def written(
         report_file.content(
             HEAD,
             ReportOrder(
-                run_report(results, cause, unguarded), complete, interrupted, "2026-01-01T00:00:02Z"
+                make_run_report(results, cause, unguarded),
+                complete,
+                interrupted,
+                "2026-01-01T00:00:02Z",
             ),
         )
     )
@@ -70,16 +71,16 @@ def test_a_host_that_is_not_protected_is_told():
 )
 def test_what_is_no_report_is_not_valid(wrong):
     with pytest.raises(jsonschema.ValidationError):
-        VALIDATOR.validate({**written([result()]), **wrong})
+        VALIDATOR.validate({**written([make_result()]), **wrong})
 
 
 def test_each_process_is_told_with_how_it_ended():
     told = written(
         [
-            result(
-                report=report(
-                    gone=[process(2, ended="KILL", seconds=10.0)],
-                    survivors=[process(3, ended=None, seconds=None, reason="why")],
+            make_result(
+                report=make_report(
+                    gone=[make_process(2, ended="KILL", seconds=10.0)],
+                    survivors=[make_process(3, ended=None, seconds=None, reason="why")],
                 )
             )
         ]

@@ -28,8 +28,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait i
 )
 
 from .._recap.test_all_clear import guardian_of
-from ..playbook_runs import playing
-from ..report_factories import run_report
+from ..playbook_runs import start_playbook
+from ..report_factories import make_run_report
 
 DEAF: dict[str, Any] = {
     "name": "Deaf",
@@ -68,11 +68,11 @@ def test_the_user_is_told_once_that_the_guardian_is_alive_and_its_answer_is_take
 
     def say(text: str) -> None:
         said.append(text)
-        ends[1].sendall(encode(report_frame(run_report())))
+        ends[1].sendall(encode(report_frame(make_run_report())))
 
     assert (
         ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).next_answer()
-        == run_report()
+        == make_run_report()
     )
     assert said == [
         f"no answer from the guardian yet. It is alive and at work (pid {os.getpid()})."
@@ -110,7 +110,7 @@ def test_what_names_no_process_of_this_user_is_none(tmp_path, content, monkeypat
 
 
 def test_a_stopped_guardian_is_named_and_finishes_when_it_goes_on():
-    with playing([DEAF]) as play:
+    with start_playbook([DEAF]) as play:
         play.wait_for((play.directory / "ready").exists)
         guardian = guardian_of(play)
         os.kill(guardian, signal.SIGSTOP)
@@ -123,11 +123,11 @@ def test_a_stopped_guardian_is_named_and_finishes_when_it_goes_on():
 
 
 def test_the_times_of_a_second_signal_are_counted_from_the_first():
-    with playing([DEAF], options={"kill_timeout": 600}) as play:
+    with start_playbook([DEAF], options={"kill_timeout": 600}) as play:
         play.wait_for((play.directory / "ready").exists)
         began = time.monotonic()
         play.process.send_signal(signal.SIGINT)
-        play.wait_for(lambda: "kill orders are out" in play.said)
+        play.wait_for(lambda: "given; grace period" in play.said)
         time.sleep(2.5)
         said = play.interrupt()
         took = time.monotonic() - began

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible.executor.task_queue_manager import TaskQueueManager
 
-from ..program_runs import Program, host_program
+from ..program_runs import RunningProgram, start_library_program
 
 SLEEP = "play({'command': 'sleep 7200'})"
 
@@ -43,7 +43,7 @@ say(play({{'command': 'true'}}))
 """
 
 
-def said(program: Program) -> list[Any]:
+def said(program: RunningProgram) -> list[Any]:
     return [
         json.loads(line.partition("SAYS ")[2])
         for line in program.told.splitlines()
@@ -51,14 +51,14 @@ def said(program: Program) -> list[Any]:
     ]
 
 
-def interrupt(program: Program, number: int = signal.SIGINT) -> None:
+def interrupt(program: RunningProgram, number: int = signal.SIGINT) -> None:
     program.until(lambda: program.running("sleep", "7200"))
     program.signal(number)
     program.until(lambda: not program.running("sleep", "7200"))
 
 
 def test_twenty_runs_leave_the_process_as_it_was(tmp_path):
-    with host_program(tmp_path, RUNS) as program:
+    with start_library_program(tmp_path, RUNS) as program:
         assert program.wait(200) == 0, program.told
         before, after = said(program)
         # Core sometimes has a handful of pipes open. Descriptors that a run leaves would add up
@@ -70,7 +70,7 @@ def test_twenty_runs_leave_the_process_as_it_was(tmp_path):
 def test_a_run_changes_nothing_that_it_does_not_change_without_the_callback(tmp_path):
     seen = []
     for callback in (False, True):
-        with host_program(
+        with start_library_program(
             tmp_path, "play({'debug': {'msg': 'x'}}); say(state())", callback=callback
         ) as program:
             assert program.wait() == 0, program.told
@@ -83,7 +83,7 @@ def test_a_run_changes_nothing_that_it_does_not_change_without_the_callback(tmp_
 def test_after_an_interruption_that_the_program_has_caught_the_next_run_works_and_is_guarded(
     tmp_path,
 ):
-    with host_program(tmp_path, INTERRUPTED_TWICE) as program:
+    with start_library_program(tmp_path, INTERRUPTED_TWICE) as program:
         interrupt(program)
         program.until(lambda: said(program)[:2] == ["caught", 0])
         interrupt(program)
@@ -93,7 +93,7 @@ def test_after_an_interruption_that_the_program_has_caught_the_next_run_works_an
 
 
 def test_a_program_ends_by_the_signal_that_has_ended_its_run(tmp_path):
-    with host_program(tmp_path, SLEEP) as program:
+    with start_library_program(tmp_path, SLEEP) as program:
         interrupt(program, signal.SIGTERM)
         assert program.wait() == -signal.SIGTERM, program.told
         assert program.told.count("TREEKILL RECAP [SIGTERM]") == 1, program.told
@@ -105,7 +105,7 @@ signal.signal(signal.SIGHUP, lambda number, frame: say('reload'))
 say(play({'command': 'sh -c "until test -e go; do sleep 0.1; done"'}))
 os.kill(os.getpid(), signal.SIGHUP)
 """
-    with host_program(tmp_path, script) as program:
+    with start_library_program(tmp_path, script) as program:
         program.until(
             lambda: any(words[0] == "sleep" for words in program.carriers().values() if words)
         )
@@ -126,7 +126,7 @@ try:
 except Enough:
     say('caught')
 """
-    with host_program(tmp_path, script) as program:
+    with start_library_program(tmp_path, script) as program:
         interrupt(program, signal.SIGHUP)
         assert program.wait() == 0, program.told
         assert said(program) == ["caught"]
@@ -150,7 +150,7 @@ def ensure_meanwhile(*arguments):
 guardian_process.ensure = ensure_meanwhile
 {SLEEP}
 """
-    with host_program(tmp_path, script) as program:
+    with start_library_program(tmp_path, script) as program:
         program.until(
             lambda: (
                 program.running("sleep", "7200")
@@ -187,7 +187,7 @@ import threading
 threading.Timer(0.1, fork, (work_in_python,)).start()
 {SLEEP}
 """
-    with host_program(tmp_path, script) as program:
+    with start_library_program(tmp_path, script) as program:
         program.until(lambda: program.running("sleep", "7300"))
         interrupt(program)
         program.until(lambda: said(program) == ["caught"])
@@ -222,7 +222,7 @@ for dummy in range(3):
     thread.join()
     say(state()["descriptors"])
 """
-    with host_program(tmp_path, script) as program:
+    with start_library_program(tmp_path, script) as program:
         assert program.wait() == 0, program.told
         first, descriptors, *rest = said(program)
         assert rest == [first, descriptors, first, descriptors] == [0, descriptors, 0, descriptors]

@@ -21,7 +21,7 @@ import pytest
 from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 
-from ..program_runs import Program, playbook, running
+from ..program_runs import RunningProgram, start_playbook_program, start_program
 
 SLEEP = "- {hosts: all, gather_facts: no, tasks: [{command: sleep 7200}]}"
 
@@ -165,17 +165,35 @@ class CallbackModule(CallbackBase):
 """
 
 
-def until_stubborn(program: Program) -> None:
+#: The signal comes in a hook of the fork, when the worker has the lock.
+FORKS_LATE = """
+import os, pathlib, time
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "forks_late"
+
+    def v2_runner_on_start(self, host, task):
+        os.register_at_fork(after_in_parent=self.come)
+
+    def come(self):
+        while not pathlib.Path("handing on").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), int(os.environ["NUMBER"]))
+"""
+
+
+def until_stubborn(program: RunningProgram) -> None:
     program.until(lambda: stubborn(program))
 
 
-def stubborn(program: Program) -> list[int]:
+def stubborn(program: RunningProgram) -> list[int]:
     return program.running("sh", "-c", STUBBORN, "stubborn")
 
 
 def test_signals_of_other_plugins_interrupt_nothing(tmp_path):
     play = f"- {{hosts: all, gather_facts: no, tasks: [{{shell: '{WAITS}'}}]}}"
-    with playbook(tmp_path, play, plugins={"others": OTHERS}) as program:
+    with start_playbook_program(tmp_path, play, plugins={"others": OTHERS}) as program:
         program.until(lambda: program.running("sleep", "0.1"))
         for number in (signal.SIGWINCH, signal.SIGUSR1, signal.SIGRTMIN + 1):
             program.signal(number)
@@ -187,12 +205,12 @@ def test_signals_of_other_plugins_interrupt_nothing(tmp_path):
 
 
 def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descriptor(tmp_path):
-    with playbook(
+    with start_playbook_program(
         tmp_path, STUBBORN_PLAY, plugins={"loop": LOOP}, TREEKILL_KILL_TIMEOUT="3600"
     ) as program:
         until_stubborn(program)
         program.signal(signal.SIGINT)
-        program.until_told("1 kill orders are out")
+        program.until_told("1 kill order given")
         time.sleep(TWO_SIGNALS)
         program.signal(signal.SIGINT)
         program.until(lambda: not stubborn(program))
@@ -208,11 +226,11 @@ def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descrip
 def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_kills_at_once(
     tmp_path, number, status
 ):
-    with playbook(tmp_path, STUBBORN_PLAY, TREEKILL_KILL_TIMEOUT="3600") as program:
+    with start_playbook_program(tmp_path, STUBBORN_PLAY, TREEKILL_KILL_TIMEOUT="3600") as program:
         until_stubborn(program)
         (worker,) = program.children()
         os.kill(worker, signal.SIGKILL)
-        program.until_told("Ctrl-C: KILL at once. Again: do not wait for the report.")
+        program.until_told("Press Ctrl-C to send SIGKILL now, again to skip the report.")
         assert stubborn(program)
         program.signal(number)
         program.until(lambda: not stubborn(program))
@@ -224,7 +242,7 @@ def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_k
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
 def test_what_another_plugin_does_at_exit_can_be_interrupted(tmp_path, first, second):
-    with playbook(tmp_path, SLEEP, plugins={"at_exit": AT_EXIT}) as program:
+    with start_playbook_program(tmp_path, SLEEP, plugins={"at_exit": AT_EXIT}) as program:
         program.until(lambda: program.running("sleep", "7200"))
         program.signal(first)
         program.until_told("flushing")
@@ -234,7 +252,7 @@ def test_what_another_plugin_does_at_exit_can_be_interrupted(tmp_path, first, se
 
 
 def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
-    with playbook(
+    with start_playbook_program(
         tmp_path,
         "- {hosts: all, gather_facts: no, tasks: [{command: 'true'}]}",
         plugins={"uploader": UPLOADER},
@@ -259,7 +277,7 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
         "-a",
         "msg={{ lookup('pipe', 'sleep 7200') }}",
     ]
-    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
+    with start_program(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: len(program.running("sleep", "7200")) == 10)
         program.signal(number)
         program.until(lambda: not program.running("sleep", "7200"), 15)
@@ -296,7 +314,7 @@ def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_t
     numbers = " ".join(
         str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number])
     )
-    with running(
+    with start_program(
         tmp_path,
         ["-m", "ansible.cli.adhoc", *words],
         plugins={"slow_workers": SLOW_WORKERS},
@@ -327,10 +345,22 @@ def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_pa
     From ansible-core 2.19 on, it waits without the collection until it gets another signal.
     """
     play = "- {hosts: all, gather_facts: no, tasks: [{debug: {msg: hello}}]}"
-    with playbook(tmp_path, play, plugins={"dies_at_work": DIES_AT_WORK}) as program:
+    with start_playbook_program(tmp_path, play, plugins={"dies_at_work": DIES_AT_WORK}) as program:
         program.until((tmp_path / "handing on").exists)
         program.signal(number)
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
+        assert "nothing was running on any host" in program.flat()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_such_a_run_ends_also_if_the_signal_comes_while_the_worker_is_forked(tmp_path, number):
+    play = "- {hosts: all, gather_facts: no, tasks: [{debug: {msg: hello}}]}"
+    plugins = {"dies_at_work": DIES_AT_WORK, "forks_late": FORKS_LATE}
+    with start_playbook_program(
+        tmp_path, play, plugins=plugins, NUMBER=str(number.value)
+    ) as program:
+        assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
+        assert "Exception ignored" in program.told
         assert "nothing was running on any host" in program.flat()
 
 
@@ -370,7 +400,7 @@ def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_pa
         "-a",
         f"msg={{{{ lookup('pipe', '{tmp_path}/cleans') }}}}",
     ]
-    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
+    with start_program(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: lines(tmp_path / "there") == ["there"] * 2)
         os.killpg(program.process.pid, number)
         program.wait()
@@ -406,7 +436,7 @@ def test_what_starts_others_all_the_time_has_not_had_the_signal_of_the_main_proc
         "-a",
         f"msg={{{{ lookup('pipe', '{tmp_path}/works') }}}}",
     ]
-    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
+    with start_program(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: lines(tmp_path / "there") == ["there"] * 2)
         program.signal(number)
         program.wait()
@@ -419,7 +449,7 @@ def lines(path):
 
 def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):
     """Ctrl-Z and `fg`."""
-    with playbook(tmp_path, SLEEP) as program:
+    with start_playbook_program(tmp_path, SLEEP) as program:
         program.until(lambda: program.running("sleep", "7200"))
         program.signal(signal.SIGSTOP)
         program.signal(signal.SIGINT)
@@ -454,7 +484,7 @@ LEAVES_A_JOB = f"""
 def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(
     short_path,
 ):
-    with playbook(short_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
+    with start_playbook_program(short_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
         program.until(lambda: program.running("sleep", "7203") and program.running("sleep", "0.1"))
         for path in short_path.glob("treekill-*/socket"):
             path.unlink()
@@ -491,7 +521,9 @@ def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothin
 
     No other guardian could be started.
     """
-    with playbook(short_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
+    with start_playbook_program(
+        short_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}"
+    ) as program:
         program.until(lambda: (short_path / "there").exists() and program.running("sleep", "0.1"))
         (path,) = short_path.glob("treekill-*/lock")
         guardian = int(path.read_text())

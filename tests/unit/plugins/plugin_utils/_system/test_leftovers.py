@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.leftovers import (
     remove_leftovers,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
