@@ -116,6 +116,10 @@ class Supervisor:
         host_signals.pthread_sigmask(host_signals.SIG_SETMASK, {*mask, host_signals.SIGCONT})
         for descriptor in self._channel:
             self._poll.register(descriptor, 0)
+        try:
+            self._watch_session()
+        except (MemoryError, OSError):
+            pass  # there is a shortage
         self.reap()
         broken = False
         while self.status is None and not broken:
@@ -266,7 +270,6 @@ class Supervisor:
         """Prepare for a long wait: give memory back."""
         self._patience = None
         try:
-            self._watch_session()
             if self.has_pulse:
                 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.pulse_watch import (  # noqa: E501
                     PulseWatch,
@@ -284,7 +287,11 @@ class Supervisor:
             pass  # there is a shortage
 
     def _watch_session(self) -> None:
-        """Treat the end of the ssh session as one of the channel, if the output is held open."""
+        """Treat the end of the ssh session as one of the channel, if the output is held open.
+
+        This is done at once: when a run dies soon after the module has started, no server is above
+        this process any more.
+        """
         if self._session:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import (  # noqa: E501
                 session_end,
@@ -293,11 +300,9 @@ class Supervisor:
             end = session_end()
             if end is not None:
                 self._poll.register(end, select.POLLIN)
-            self._session = False
 
     def watch_nothing(self) -> None:
         """Stop watching the channel."""
-        self._session = False
         for descriptor in self._channel:
             self._poll.unregister(descriptor)
 

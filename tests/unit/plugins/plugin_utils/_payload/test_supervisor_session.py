@@ -71,6 +71,12 @@ def test_the_end_of_the_session_ends_the_tree(namespace, tmp_path, server):
     ends(namespace)
 
 
+def test_the_end_of_the_session_ends_a_tree_that_has_only_just_begun(namespace, tmp_path):
+    """The supervisor finds the server while that lives, and does not look for it later."""
+    kill(namespace, started(namespace, Module(TREE, tmp_path, session=True), ["sshd"]), "sshd")
+    ends(namespace)
+
+
 def lives_on(namespace, module, servers, victim):
     now = started(namespace, module, servers)
     namespace.run(["sleep", str(WHILE)])
