@@ -136,10 +136,7 @@ class ProcTable:
             try:
                 descriptor = system_open(form % pid, read_only)
             except PermissionError:
-                # That of a process of this user belongs to root while the process ends.
-                process = self.process(pid)
-                hidden = process is not None and process.alive and not process.exiting
-                yield pid, None if hidden else b""
+                yield pid, b"" if self._ends(pid) else None
                 continue
             except ProcessLookupError:
                 yield pid, b""  # a zombie: newer kernels do not open it, older ones show nothing
@@ -162,6 +159,18 @@ class ProcTable:
             finally:
                 system_close(descriptor)
             yield pid, content
+
+    def _ends(self, pid: int) -> bool:
+        """Whether a process of this user is ending. Its environment belongs to root by then."""
+        try:
+            # A host has many processes of other users. Their owner is read three times as fast as
+            # their state.
+            if os.stat("%s%d" % (self._mount, pid)).st_uid != os.geteuid():
+                return False
+        except OSError:
+            return True
+        process = self.process(pid)
+        return process is None or not process.alive or process.exiting
 
     def environment(self, pid: int) -> bytes:
         """Return the environment of one process; empty if it has ended or may not be read."""
