@@ -65,7 +65,7 @@ options:
       - With V(tree) all processes of the command get the signal at once. Use it for programs that
         handle the signal by waiting for the processes that they have started.
       - SIGHUP, SIGINT and SIGQUIT always go to all of them, as from a terminal.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: str
     choices: [mixed, tree]
     default: mixed
@@ -94,7 +94,7 @@ options:
         it. All else of the tree is ended. O(finish_programs) and O(finish_modules) say what counts.
       - With V(false) a transaction is ended like any process. That can leave a package half
         configured, or a file system half written.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: bool
     default: true
     env:
@@ -113,7 +113,7 @@ options:
       - Package managers and C(lvm) count only while they hold the lock of their database. A program
         that downloads, or waits for a lock that another process holds, is ended.
       - An empty list leaves none to finish.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: list
     elements: str
     default:
@@ -134,7 +134,7 @@ options:
       - V(apt) is the one of dpkg, which python3-apt uses. V(dnf) is the one of rpm, which C(dnf),
         C(yum) and libdnf use.
       - An empty list leaves none to finish.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: list
     elements: str
     default: [apt, dnf]
@@ -149,7 +149,7 @@ options:
     description:
       - Seconds after which a transaction is ended like all else, with first signals and
         O(kill_timeout).
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: float
     default: 600
     env:
@@ -318,7 +318,7 @@ options:
       - A host on which the end of its task is not confirmed is left out. The recap lists what ran.
       - It works with the strategies linear, free and host_pinned.
       - It is an option of the run. Of all variables, only extra variables can set it.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: bool
     default: false
     env:
@@ -352,7 +352,7 @@ options:
       - Which processes get the first signal at once. With V(mixed) a program that handles the
         signal gets it alone, and what it has started when it has gone.
       - With V(tree) all of them.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: str
     choices: [mixed, tree]
     default: mixed
@@ -365,7 +365,7 @@ options:
       - Leave a transaction of a package manager or a file system tool to finish, and end it only
         when O(finish_timeout) is over. The module waits for it. All else is ended.
       - With V(false) a transaction is ended like any process.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: bool
     default: true
   finish_programs:
@@ -373,7 +373,7 @@ options:
       - Names of the programs whose transactions are left to finish, see
         O(treekill.remote.guardian#callback:finish_programs).
       - The default is the same as there.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: list
     elements: str
   finish_modules:
@@ -381,12 +381,12 @@ options:
       - Databases that count when a Python program holds their lock, see
         O(treekill.remote.guardian#callback:finish_modules).
       - The default is the same as there.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: list
     elements: str
   finish_timeout:
     description: Seconds after which a transaction is ended like all else.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: float
     default: 600
   arguments:

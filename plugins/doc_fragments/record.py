@@ -78,7 +78,7 @@ options:
         hosts, and no command line, task or reason.
       - It is run without a shell, for 10 seconds at most. Its output is not shown.
       - If it is empty or V(none), nothing is run.
-    version_added: 2.0.0
+    version_added: 1.1.0
     type: str
     default: ''
     env:

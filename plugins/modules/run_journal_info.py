@@ -7,7 +7,7 @@
 DOCUMENTATION = r"""
 module: run_journal_info
 short_description: Read the journal of runs
-version_added: 2.0.0
+version_added: 1.1.0
 author:
   - The treekill.remote authors (@treekill)
 description:

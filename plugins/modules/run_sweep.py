@@ -7,7 +7,7 @@
 DOCUMENTATION = r"""
 module: run_sweep
 short_description: End what runs that are over have left on a host
-version_added: 2.0.0
+version_added: 1.1.0
 author:
   - The treekill.remote authors (@treekill)
 description:
