@@ -56,7 +56,7 @@ class Feature(enum.Enum):
     ALWAYS = "always sections do not run after an interruption: the option run_always has no effect"
     WORKERS = (
         "when the main process is killed, a worker that runs nothing on a host at that moment"
-        " keeps running"
+        " keeps running, and the option run_always has no effect"
     )
 
 
@@ -202,6 +202,7 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
         "ansible.executor.play_iterator:HostState._blocks",
         "ansible.executor.play_iterator:HostState.cur_block",
         "ansible.executor.play_iterator:HostState.cur_regular_task",
+        "ansible.executor.play_iterator:HostState.cur_rescue_task",
         "ansible.executor.play_iterator:HostState.cur_always_task",
         "ansible.executor.play_iterator:HostState.run_state",
         "ansible.executor.play_iterator:HostState.pre_flushing_run_state",

@@ -130,6 +130,11 @@ class InFlight:
         """The actions of the tasks that are in flight, as they are written in the playbook."""
         return {one.action for one in self._started.values()}
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts of the play whose tasks are in flight."""
+        return frozenset(self._started)
+
     def note(self, guard: Guard) -> None:
         """Write the note for the task of this worker."""
         self._notes[self._number % _NOTES_BYTES] = guard

@@ -61,6 +61,8 @@ _LOOK_SECONDS = 0.2
 
 _ENDED = "a meta task has ended the play for this host"
 
+_ABANDONED = "the run was interrupted in one of them"
+
 display = Display()
 
 
@@ -101,6 +103,8 @@ class AlwaysRun:
         self._cause = 0
         #: The hosts that were in a block with `always` at the interruption.
         self._hosts: list[str] = []
+        #: The hosts that were in an `always` section at the interruption, which abandons it.
+        self._abandoned: frozenset[str] = frozenset()
         self._unguarded: dict[UnguardedTask, None] = {}
         #: Whether the run was interrupted, and its trees in flight may be alive.
         self.awaits_trees = False
@@ -148,12 +152,15 @@ class AlwaysRun:
     def end_play(self) -> BaseException | None:
         """Return the exception with which an interrupted play ends. No further play begins."""
         self.awaits_trees = False
-        if self._hosts:
-            self.outcomes = tuple(self._outcome(host) for host in sorted(self._hosts, key=natural))
+        if self._iterator is not None:
+            hosts = sorted({*self._hosts, *self._abandoned}, key=natural)
+            self.outcomes = tuple(map(self._outcome, hosts))
         self._iterator = self._manager = None
         return self._signals.stop_going_on()
 
     def _outcome(self, host: str) -> AlwaysOutcome:
+        if host not in self._hosts:
+            return AlwaysOutcome(host, AlwaysState.INTERRUPTED, _ABANDONED)
         iterator = self._iterator
         end = "the run was interrupted again" if self._signals.received else "the play has ended"
         lost = self._manager is not None and host in self._manager._unreachable_hosts
@@ -171,6 +178,8 @@ class AlwaysRun:
             state, reason = AlwaysState.INTERRUPTED, _ENDED
         elif iterator.has_left(host):
             state, reason = AlwaysState.INTERRUPTED, end
+        elif host in self._abandoned:
+            state, reason = AlwaysState.INTERRUPTED, _ABANDONED
         else:
             state, reason = AlwaysState.RAN, ""
         return AlwaysOutcome(host, state, reason)
@@ -181,8 +190,7 @@ class AlwaysRun:
         """Whether the run goes on after this signal. The signal handler calls it."""
         if self._iterator is None or self.is_on:
             return False
-        lost = self._manager._unreachable_hosts if self._manager is not None else {}
-        self._hosts = [host for host in self._iterator.hosts_in_blocks() if host not in lost]
+        self._note_hosts(self._iterator)
         if not self._hosts:
             return False
         self._refusal = self._reason_against(frame)
@@ -197,6 +205,13 @@ class AlwaysRun:
         self._page.run_always(number)
         return True
 
+    def _note_hosts(self, iterator: AlwaysIterator) -> None:
+        lost = self._manager._unreachable_hosts if self._manager is not None else {}
+        in_flight = self._in_flight()
+        running = in_flight.hosts if in_flight is not None else frozenset()
+        self._hosts = [host for host in iterator.hosts_in_blocks() if host not in lost]
+        self._abandoned = frozenset(iterator.hosts_in_sections(running)) - {*lost}
+
     def begin(self) -> None:
         """Say that the run goes on, and watch the guardian. The signal handler calls it."""
         # A handler prints nothing: the signal may have interrupted a print.
@@ -208,7 +223,7 @@ class AlwaysRun:
     def give_up(self, reason: str) -> None:
         """Run no section, for this reason. The signal handler calls it."""
         if self._iterator is not None and not self._hosts:
-            self._hosts = self._iterator.hosts_in_blocks()
+            self._note_hosts(self._iterator)
         self._refusal = reason
         self._cause, self.awaits_trees = 0, False
         self._page.run_always(0)

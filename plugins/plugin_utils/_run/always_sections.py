@@ -24,7 +24,7 @@ def blocks_left(
 ) -> list[Block]:
     """Return the blocks whose `always` section the host has still to run, from the innermost out.
 
-    An `always` section that the host has begun is not among them: as in Python, an interruption
+    An `always` section whose first task has begun is not among them: as in Python, an interruption
     abandons it. An outer one is. A block whose first task has not begun is not among them either.
 
     Args:
@@ -37,13 +37,53 @@ def blocks_left(
         return []
     child = _child(state, section)
     inner, block = blocks_left(child, has_begun), state._blocks[state.cur_block]
-    in_always = section == IteratingStates.ALWAYS and (
-        child is not None or state.cur_always_task > 0
-    )
     return (
         [*inner, block]
-        if _always_of(block) and _has_begun(state, has_begun) and not in_always
+        if _always_of(block)
+        and _has_begun(state, has_begun)
+        and not _is_in_always(state, has_begun)
         else inner
+    )
+
+
+def is_abandoned(
+    state: HostState | None,
+    in_flight: bool,
+    has_begun: t.Callable[[Task], bool] = lambda task: True,
+) -> bool:
+    """Whether an interruption now abandons an `always` section that the host has begun.
+
+    Args:
+        state: of the host.
+        in_flight: whether a task of the host is in flight.
+        has_begun: as for `blocks_left`.
+    """
+    section = _section(state)
+    if state is None or section is None or state.cur_block >= len(state._blocks):
+        return False
+    in_flight = in_flight or state.run_state == IteratingStates.HANDLERS
+    child, block = _child(state, section), state._blocks[state.cur_block]
+    if _is_in_always(state, has_begun) and _always_of(block):
+        return in_flight or _has_tasks(child) or state.cur_always_task < len(block.always)
+    return is_abandoned(child, in_flight, has_begun)
+
+
+def _has_tasks(state: HostState | None) -> bool:
+    """Whether core has still to take a task of these blocks for the host."""
+    section = _section(state)
+    if state is None or section is None or state.cur_block >= len(state._blocks):
+        return False
+    block = state._blocks[state.cur_block]
+    tasks, taken = {
+        IteratingStates.TASKS: (block.block, state.cur_regular_task),
+        IteratingStates.RESCUE: (block.rescue, state.cur_rescue_task),
+        IteratingStates.ALWAYS: (block.always, state.cur_always_task),
+    }[section]
+    return (
+        taken < len(tasks)
+        or (section != IteratingStates.ALWAYS and bool(_always_of(block)))
+        or state.cur_block + 1 < len(state._blocks)
+        or _has_tasks(_child(state, section))
     )
 
 
@@ -59,12 +99,30 @@ def _has_begun(state: HostState, has_begun: t.Callable[[Task], bool]) -> bool:
     """Whether a task of the block that the host is in has begun."""
     if _section(state) != IteratingStates.TASKS or state.cur_block >= len(state._blocks):
         return True
-    if state.cur_regular_task != 1:
-        return bool(state.cur_regular_task > 1)
-    first = state._blocks[state.cur_block].block[0]
+    tasks = state._blocks[state.cur_block].block
+    return _has_section_begun(tasks, state.cur_regular_task, state.tasks_child_state, has_begun)
+
+
+def _is_in_always(state: HostState, has_begun: t.Callable[[Task], bool]) -> bool:
+    """Whether a task of the `always` section of the block that the host is in has begun."""
+    if _section(state) != IteratingStates.ALWAYS:
+        return False
+    tasks = state._blocks[state.cur_block].always
+    return _has_section_begun(tasks, state.cur_always_task, state.always_child_state, has_begun)
+
+
+def _has_section_begun(
+    tasks: t.Sequence[Block | Task],
+    taken: int,
+    child: HostState | None,
+    has_begun: t.Callable[[Task], bool],
+) -> bool:
+    """Whether one of these tasks has begun. `taken`: how many core has taken for the host."""
+    if taken != 1:
+        return taken > 1
+    first = tasks[0]
     if not isinstance(first, Block):
         return has_begun(first)
-    child = state.tasks_child_state
     return child is None or _has_begun(child, has_begun)
 
 

@@ -21,6 +21,7 @@ from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.always_sections import (
     blocks_left,
     has_unrescued_failure,
+    is_abandoned,
     state_of_always,
 )
 
@@ -108,6 +109,17 @@ class AlwaysIterator(PlayIterator):
         """Return the hosts that are in a block with `always`. A signal handler may call it."""
         return [name for name, state in [*self._host_states.items()] if self._left(name, state)]
 
+    def hosts_in_sections(self, in_flight: t.Container[str]) -> list[str]:
+        """Return the hosts whose `always` section an interruption abandons now.
+
+        `in_flight`: the hosts with a task in flight. A signal handler may call it.
+        """
+        return [
+            name
+            for name, state in [*self._host_states.items()]
+            if is_abandoned(state, name in in_flight, self._begins(name))
+        ]
+
     def note_begun(self, name: str, task: Task) -> None:
         """Note that a worker for a task of a host is about to start."""
         if not self._is_interrupted:
@@ -116,13 +128,14 @@ class AlwaysIterator(PlayIterator):
                 self._begun_for_all.add(task._uuid)
 
     def _left(self, name: str, state: HostState) -> list[Block]:
-        return blocks_left(
-            state,
-            lambda task: (
-                task.action in C._ACTION_META
-                or self._begun.get(name) == task._uuid
-                or task._uuid in self._begun_for_all
-            ),
+        return blocks_left(state, self._begins(name))
+
+    def _begins(self, name: str) -> t.Callable[[Task], bool]:
+        """Return whether a task that core has taken last for a host had begun."""
+        return lambda task: (
+            task.action in C._ACTION_META
+            or self._begun.get(name) == task._uuid
+            or task._uuid in self._begun_for_all
         )
 
     def has_failed(self, name: str) -> bool:

@@ -125,6 +125,8 @@ NESTED = block(
 
 BOTH_RAN = dict.fromkeys(BOTH, "always ran")
 
+ABANDONED = "always did not run to the end: the run was interrupted in one of them"
+
 ROWS = (
     Row("in a block", [in_block(mark("always"))], ["always-web1"]),
     Row(
@@ -152,12 +154,13 @@ ROWS = (
             )
         ],
         ["first-web1", "outer-web1"],
+        recap={"web1": ABANDONED},
     ),
     Row(
         "in the always section of no other block",
         [block(block=[mark("first")], always=[stand(), mark("no")])],
         ["first-web1"],
-        recap={},
+        recap={"web1": ABANDONED},
     ),
     Row(
         "in a block within always",
@@ -168,6 +171,7 @@ ROWS = (
             )
         ],
         ["first-web1", "inner-web1"],
+        recap={"web1": ABANDONED},
     ),
     Row(
         "in a handler that is flushed within a block",
@@ -478,6 +482,14 @@ ROWS = (
         recap=BOTH_RAN,
     ),
     Row(
+        "more hosts than forks, and an always section that one host has not begun",
+        [block(block=[mark("first")], always=[on("web1", stand()), mark("always")])],
+        ["first-web1", "first-web2", "always-web2"],
+        hosts=BOTH,
+        arguments=("--forks=1",),
+        recap={"web1": ABANDONED, "web2": "always ran"},
+    ),
+    Row(
         "any_errors_fatal, and a task of always fails on one host",
         [
             block(
@@ -552,6 +564,7 @@ USUAL = {
     "notified handlers, force_handlers",
     "a task of always fails, and the outer section runs",
     "more hosts than forks, and a block that one host has not begun",
+    "more hosts than forks, and an always section that one host has not begun",
 }
 assert {row.name for row in ROWS} >= USUAL
 
@@ -807,6 +820,24 @@ def test_a_signal_between_two_tasks(lab: Lab, event: str, task: str) -> None:
                 "MARK", task
             )
         },
+    )
+    with started(lab, row.play()) as run:
+        assert_ended(run, lab, row)
+
+
+def test_a_signal_right_before_the_first_task_of_a_section(lab: Lab) -> None:
+    """Core has taken the task for the host, but nothing of the section has begun."""
+    event = SIGNALLING.replace("EVENT", "v2_playbook_on_task_start").replace("MARK", "always-")
+    # Not again at the start of the same task after the interruption.
+    once = event.replace("if any(", "if not hasattr(self, 'sent') and any(").replace(
+        "os.kill(", "self.sent = os.kill("
+    )
+    row = Row(
+        "",
+        [block(block=[mark("first")], always=[mark("always"), mark("last")])],
+        ["first-web1", "always-web1", "last-web1"],
+        stands=(),
+        files={"callback_plugins/signalling.py": once},
     )
     with started(lab, row.play()) as run:
         assert_ended(run, lab, row)

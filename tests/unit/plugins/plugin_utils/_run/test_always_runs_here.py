@@ -27,6 +27,8 @@ ECHO_SECONDS = 0.3
 
 TWO = {"one": {}, "two": {}}
 
+ABANDONED = "did not run to the end: the run was interrupted in one of them"
+
 
 def writes(word: str, **keywords: Any) -> dict[str, Any]:
     """Return a task that adds a line to a file beside the playbook."""
@@ -144,6 +146,38 @@ def test_hosts_that_wait_run_their_sections(strategy, keywords):
         assert written(play) == sorted(expected), said
         for host in TWO:
             assert f"{host} : always ran" in said.replace("  ", " ")
+
+
+def test_a_section_whose_first_task_waits_for_a_fork_is_run():
+    """It has not begun on that host, so the interruption abandons nothing of it there."""
+    steps = [
+        block(
+            writes("first"),
+            always=[{**SLEEP, "when": "inventory_hostname == 'one'"}, writes("always")],
+        )
+    ]
+    arguments = ["--forks=1"]
+    with start_playbook(steps, options=ON, inventory=TWO, arguments=arguments) as play:
+        play.wait_for_words("sleep", "7200")
+        said = play.interrupt()
+        assert written(play) == ["always two", "first one", "first two"], said
+        words = said.replace("  ", " ")
+        assert f"one : always {ABANDONED}" in words, said
+        assert "two : always ran" in words, said
+
+
+@pytest.mark.parametrize("outer", [True, False], ids=["in a block", "in no block"])
+def test_a_section_that_is_abandoned_is_named(outer):
+    """A recap that said only that the outer section ran would hide that the inner one did not."""
+    inner = block(writes("first"), always=[SLEEP, writes("no")])
+    steps = [block(inner, always=[writes("outer")]) if outer else inner]
+    with start_playbook(steps, options=ON) as play:
+        play.wait_for_words("sleep", "7200")
+        said = play.interrupt()
+        assert written(play) == ["first localhost", *(["outer localhost"] if outer else [])], said
+        assert f"localhost : always {ABANDONED}" in said
+        assert "always ran" not in said
+        assert play.process.returncode == 99, said
 
 
 def test_a_program_of_a_lookup_that_goes_on_holds_the_sections_back():

@@ -302,6 +302,56 @@ def test_a_block_whose_first_task_has_not_begun_has_no_section(tmp_path, begins,
     assert walk.rest() == ([*"bc"] if begins and within else ["b"] if begins else [])
 
 
+@pytest.mark.parametrize("begins", [True, False])
+@pytest.mark.parametrize("within", [False, True], ids=["first", "first of an inner block"])
+def test_a_section_whose_first_task_has_not_begun_is_run(tmp_path, begins, within):
+    """Core takes the task for all hosts of a linear play, and then waits for a free fork."""
+    run = Interruptible()
+    first = block(sent("b")) if within else sent("b")
+    walk = Walk([block(task("a"), always=[first, task("c")])], tmp_path, run)
+    walk.to("b")
+    if begins:
+        [got] = [one for one in tasks_of(walk) if one.name == "b"]
+        walk.iterator.note_begun(HOST, got)
+    assert walk.iterator.hosts_in_blocks() == ([] if begins else [HOST])
+    assert walk.iterator.hosts_in_sections([HOST]) == ([HOST] if begins else [])
+    run.is_on = True
+    assert walk.rest() == ([] if begins else ["b", "c"])
+
+
+#: For each task of the play of that name, whether an interruption abandons an `always` section. The
+#: first value is for an interruption while the task is in flight, the second for one after its end.
+ABANDONED = {
+    "nested": {
+        **dict.fromkeys("abcfk", (False, False)),
+        "d": (True, True),
+        "e": (True, False),
+        **dict.fromkeys("ghi", (True, True)),
+        "j": (True, False),
+    },
+    "in rescue": {
+        **dict.fromkeys("bc", (False, False)),
+        "d": (True, False),
+        "e": (True, False),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("steps", "at", "in_flight", "after"),
+    [
+        pytest.param(steps, at, *ABANDONED[name][at], id=f"{name}, at {at}")
+        for name, steps, dummy in PLAYS
+        for at in ABANDONED.get(name, ())
+    ],
+)
+def test_a_section_that_an_interruption_abandons_is_known(tmp_path, steps, at, in_flight, after):
+    walk = Walk(steps, tmp_path, Interruptible())
+    walk.to(at)
+    assert walk.iterator.hosts_in_sections([HOST]) == ([HOST] if in_flight else [])
+    assert walk.iterator.hosts_in_sections([]) == ([HOST] if after else [])
+
+
 def test_a_block_whose_second_task_has_not_begun_has_its_section(tmp_path):
     run = Interruptible()
     walk = Walk([block(sent("a"), sent("b"), always=[task("c")])], tmp_path, run)
