@@ -23,7 +23,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_or
 
 SCHEMA = "https://raw.githubusercontent.com/treekill/remote/main/docs/report.schema.json"
 
+#: Grows if a reader of older reports could not read newer ones.
 VERSION = 1
+
+#: Grows with each release that adds a key, or a value that a key may have. Not in reports of 1.0.0.
+MINOR = 1
 
 
 def content(head: RunHead, order: ReportOrder) -> bytes:
@@ -36,6 +40,7 @@ def content(head: RunHead, order: ReportOrder) -> bytes:
     whole = {
         "$schema": SCHEMA,
         "version": VERSION,
+        "minor": MINOR,
         **run,
         **times,
         "unprotected": unprotected,

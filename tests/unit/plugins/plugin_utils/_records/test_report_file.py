@@ -58,6 +58,14 @@ def test_every_report_is_valid(results, cause, complete, interrupted):
     VALIDATOR.validate(written(results, cause, complete, interrupted))
 
 
+def test_a_report_has_the_number_of_its_additions():
+    """1.0.0 had none of `always` and `elsewhere`."""
+    now = written([make_result()])
+    assert (now["version"], now["minor"]) == (1, 1)
+    del now["minor"]
+    VALIDATOR.validate(now)
+
+
 def test_a_host_that_is_not_protected_is_told():
     entry = {"host": "switch", "connection": "network_cli", "reason": "no shell"}
     told = written([], unguarded=[entry])
