@@ -123,6 +123,18 @@ NESTED = block(
     always=[mark("outer")],
 )
 
+#: Puts a fact on the host that stands when it is gathered.
+SLOW_FACT: Sequence[Task] = (
+    {"ansible.builtin.file": {"path": "/tmp/facts", "state": "directory"}},
+    {
+        "ansible.builtin.copy": {
+            "content": f"#!/bin/sh\n{STAND % 'first'}".replace("{{ inventory_hostname }}", "web1"),
+            "dest": "/tmp/facts/stand.fact",
+            "mode": "0755",
+        },
+    },
+)
+
 BOTH_RAN = dict.fromkeys(BOTH, "always ran")
 
 ABANDONED = "always did not run to the end: the run was interrupted in one of them"
@@ -207,24 +219,27 @@ ROWS = (
     Row(
         "in fact gathering within a block",
         [
-            {
-                "ansible.builtin.file": {"path": "/tmp/facts", "state": "directory"},
-            },
-            {
-                "ansible.builtin.copy": {
-                    "content": f"#!/bin/sh\n{STAND % 'first'}".replace(
-                        "{{ inventory_hostname }}", "web1"
-                    ),
-                    "dest": "/tmp/facts/stand.fact",
-                    "mode": "0755",
-                },
-            },
+            *SLOW_FACT,
             block(
                 block=[{"ansible.builtin.setup": {"fact_path": "/tmp/facts"}}],
                 always=[mark("always")],
             ),
         ],
         ["always-web1"],
+    ),
+    Row(
+        "in fact gathering of a play",
+        SLOW_FACT,
+        ["after-web1"],
+        recap={},
+        further_plays=(
+            {
+                "hosts": "targets",
+                "gather_facts": True,
+                "module_defaults": {"ansible.builtin.setup": {"fact_path": "/tmp/facts"}},
+                "tasks": [block(block=[mark("no")], always=[mark("no")])],
+            },
+        ),
     ),
     Row(
         "two hosts, one of which waits for the other",
