@@ -6,7 +6,38 @@
 
 from __future__ import annotations
 
-import yaml
+#: The options that make sense for one task. The others are options of the run.
+ARGUMENT_NAMES = (
+    "kill_signal",
+    "kill_children",
+    "kill_children_signal",
+    "kill_mode",
+    "kill_timeout",
+    "kill_retry_for",
+)
+
+
+class _Arguments:
+    """The text of `ARGUMENTS`, made when it is read: no run of a playbook needs it."""
+
+    def __get__(self, instance: object, owner: type[ModuleDocFragment]) -> str:
+        import yaml  # noqa: PLC0415  # as late as the text
+
+        options = yaml.safe_load(owner.DOCUMENTATION)["options"]
+        arguments = {}
+        for name in ARGUMENT_NAMES:
+            option = options[name]
+            source = (
+                f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}),"
+                f" or C({name}) of section C([treekill]) in C(ansible.cfg)."
+            )
+            more = {fact: option[fact] for fact in ("choices", "version_added") if fact in option}
+            arguments[name] = {
+                "type": option["type"],
+                **more,
+                "description": [*option["description"], source],
+            }
+        return str(yaml.safe_dump({"options": arguments}))
 
 
 class ModuleDocFragment:
@@ -400,36 +431,4 @@ options:
 
     #: For actions and modules: the same options as task arguments. They have no default: an option
     #: that a task does not set comes from the variables, the environment and ansible.cfg.
-    ARGUMENTS = ""
-
-
-#: The options that make sense for one task. The others are options of the run.
-ARGUMENT_NAMES = (
-    "kill_signal",
-    "kill_children",
-    "kill_children_signal",
-    "kill_mode",
-    "kill_timeout",
-    "kill_retry_for",
-)
-
-
-def _arguments() -> str:
-    options = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    arguments = {}
-    for name in ARGUMENT_NAMES:
-        option = options[name]
-        source = (
-            f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}),"
-            f" or C({name}) of section C([treekill]) in C(ansible.cfg)."
-        )
-        more = {fact: option[fact] for fact in ("choices", "version_added") if fact in option}
-        arguments[name] = {
-            "type": option["type"],
-            **more,
-            "description": [*option["description"], source],
-        }
-    return yaml.safe_dump({"options": arguments})
-
-
-ModuleDocFragment.ARGUMENTS = _arguments()
+    ARGUMENTS = _Arguments()
