@@ -49,10 +49,11 @@ import typing as t
 
 from ansible.plugins.callback import CallbackBase
 from ansible.release import __version__ as core_version
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import (
-    leave_outcome,
-    outcome_file,
-)
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.bytecode import keep_bytecode
+
+keep_bytecode()  # before all other files of the collection
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill import outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
 
 if t.TYPE_CHECKING:
@@ -83,9 +84,8 @@ class CallbackModule(CallbackBase):
         self._run: GuardedRun | None = None
         self._begun = False
         self._after: AfterPlan | None = None
-        self._outcome = outcome_file()
-        unknown = api.warning(core_version)
-        if unknown:
+        self._outcome = outcome.outcome_file()
+        if unknown := api.warning(core_version):
             self._display.warning(unknown)
 
     def set_options(
@@ -162,7 +162,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         """Write the outcome at the end of each playbook."""
         if self._outcome:
-            leave_outcome(self._outcome, stats)
+            outcome.leave_outcome(self._outcome, stats)
         self._reraise_interrupt()
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:

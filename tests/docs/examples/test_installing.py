@@ -38,13 +38,16 @@ def test_it_is_installed_from_galaxy(tmp_path: Path, documented: Documented) -> 
         assert knows_the_callback(shell)
 
 
-@runs(command("sudo ansible-galaxy collection install treekill.remote"))
+@runs(
+    command("sudo ansible-galaxy collection install treekill.remote"),
+    command("sudo python3 -m compileall"),
+)
 def test_it_is_installed_for_all_users(tmp_path: Path, documented: Documented) -> None:
     """Another directory takes the place of the one that root owns.
 
     ansible-core looks in that one by itself, and another user finds the collection.
     """
-    (install,) = documented
+    install, compile_all = documented
     root, user = tmp_path / "root", tmp_path / "user"
     for home in (root, user):
         home.mkdir()
@@ -58,3 +61,5 @@ def test_it_is_installed_for_all_users(tmp_path: Path, documented: Documented) -
         assert not knows_the_callback(other)
         other.environ = {**other.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "shared")}
         assert knows_the_callback(other)
+    shell.type(compile_all.removeprefix("sudo ").replace(shared, str(tmp_path / "shared")))
+    assert list((tmp_path / "shared").rglob("plugin_utils/_core/__pycache__/options.*.pyc"))
