@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs for the hosts, made once for a run and shared by all its processes.
+"""The programs for the hosts, shared by all processes of a run.
 
 Private to the collection treekill.remote.
 
-They are made early. So an update of the collection on the controller can't give half of a run
-another program.
+They are taken early. So an update of the collection on the controller can't give half of a run
+another program. The first run makes them, and later ones read them from a file.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ import mmap
 import os
 import time
 import zlib
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.program_file import (
+    ProgramFile,
+)
 
 #: The end of a kill pass's first part. A program that is handed over does all this again. The
 #: interpreter is not shut down in order: that takes longer than the report, and nothing is left to
@@ -107,18 +111,28 @@ def share() -> None:
 
 
 def prepare() -> None:
-    """Start to make the programs, about 150 ms of work.
+    """Get the programs, or start to make them, which is about 150 ms of work.
 
     After that, this process and those that share its memory have them at hand. A separate process
     makes them, so that the 3 MB for it are freed again. No other process waits for it.
+
+    Raises:
+        OSError: there can be no other process.
     """
     if _Made.shared is None:
         share()
+    file = ProgramFile()
+    kept = file.read()
+    if kept is not None:
+        _publish(kept)
+        return
     pid = os.fork()
     if pid == 0:
         try:
             if os.fork() == 0:
-                _publish(_assemble())
+                made = _content(_assemble())
+                _publish(made)
+                file.write(made)
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
@@ -136,8 +150,11 @@ def programs() -> Programs:
     return _Made.programs
 
 
-def _publish(made: Programs) -> None:
-    content = json.dumps(dataclasses.asdict(made)).encode("ascii")
+def _content(made: Programs) -> bytes:
+    return json.dumps(dataclasses.asdict(made)).encode("ascii")
+
+
+def _publish(content: bytes) -> None:
     if _Made.shared is not None and _LENGTH_BYTES + len(content) <= _SHARED_BYTES:
         _Made.shared[_LENGTH_BYTES : _LENGTH_BYTES + len(content)] = content
         # The length comes last: a process that sees it sees the rest.
