@@ -14,7 +14,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Match, Optional
+    from typing import List, Match, Optional, Pattern, Sequence
 
 MASK = "********"
 
@@ -149,12 +149,39 @@ class Option:
         return value if self.behind and not behind else before + behind + MASK
 
 
-_OPTIONS = [Option(*words) for words in _PROGRAMS]
+class _Options:
+    """The options of all programs. Their patterns are compiled when the first text is masked."""
 
-_PROGRAM = re.compile("|".join("(?:%s)" % one.program.pattern for one in _OPTIONS))
+    def __init__(self) -> None:
+        self._made: List[Option] = []
+        self._program: Optional[Pattern[str]] = None
+
+    def all(self) -> "List[Option]":
+        """Return them in their order."""
+        if not self._made:
+            self._made = [Option(*words) for words in _PROGRAMS]
+        return self._made
+
+    def in_text(self, text: str) -> "Sequence[Option]":
+        """Return all of them for a text that has the name of one of the programs; else none."""
+        if self._program is None:
+            names = ["(?:%s)" % one.program.pattern for one in self.all()]
+            self._program = re.compile("|".join(names))
+        return self._made if self._program.search(text) else ()
+
+
+_OPTIONS = _Options()
 
 #: A text without any of these has nothing to mask. A report may have ten thousand command lines.
 _LIKELY = re.compile(r"pass|secret|token|key|pwd|authorization|bearer", re.IGNORECASE)
+
+
+def compile_masks() -> None:
+    """Compile the patterns of all programs now, so that processes that are forked later have them.
+
+    Otherwise the first text does. A run that is not interrupted masks none.
+    """
+    _OPTIONS.in_text("")
 
 
 def mask_urls(text: str) -> str:
@@ -177,9 +204,8 @@ def mask_words(text: str, cut: bool = False) -> str:
     if _LIKELY.search(text):
         for pattern, masked in _WORDS:
             text = pattern.sub(masked, text)
-    if _PROGRAM.search(text):
-        for option in _OPTIONS:
-            text = option.mask_text(text)
+    for option in _OPTIONS.in_text(text):
+        text = option.mask_text(text)
     return text
 
 
@@ -226,6 +252,6 @@ def mask_command(text: str, cut: bool = False) -> str:
         if option is not None and option.once and value_of is None and not word.startswith("-"):
             option = None
         name = word.rpartition("/")[2]
-        option = next((one for one in _OPTIONS if one.program.fullmatch(name)), option)
+        option = next((one for one in _OPTIONS.all() if one.program.fullmatch(name)), option)
     # Mask the joined words once more: a program may take several words for one text.
     return mask_words(" ".join(shown), cut)

@@ -14,6 +14,9 @@ import os
 import signal
 import socket
 
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
+    compile_masks,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.always_phase import (
@@ -150,6 +153,7 @@ class Guardian:
     def serve(self) -> None:
         """Serve as long as the main process runs or anything is left to do."""
         prepare()
+        compile_masks()
         self._recorder.serve(self._loop)
         self._page.guardian_reads()
         if self._page.gate is not Gate.OPEN:
