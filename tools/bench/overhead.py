@@ -50,7 +50,7 @@ def _looped(action: str, arguments: object, items: int) -> dict[str, object]:
     return {
         "name": "Do next to nothing",
         f"ansible.builtin.{action}": arguments,
-        "loop": f"{{{{ range({items}) }}}}",
+        "loop": f"{{{{ range({items}) | list }}}}",
     }
 
 
