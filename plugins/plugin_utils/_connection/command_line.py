@@ -64,6 +64,11 @@ _MARKS_OF_OTHER_LEASE = re.compile(
 #: supervisor, and the hang-up is to end the command.
 OUTLIVES_HANG_UP = "[ ! -d /proc/self/task ] || trap exit HUP; "
 
+#: Become plugins whose command systemd starts, on a terminal of its own. What they run on the
+#: terminal of the connection has to end with that: it holds the other terminal open, and run0 waits
+#: for its command although both of its own streams are gone.
+_BY_SYSTEMD = ("machinectl", "run0")
+
 #: Interpreters that are Python 3.6 or later, on each host that ansible-core supports. An older one
 #: runs its module without a supervisor. Then only the hang-up would end it.
 _NEW_PYTHON = re.compile(r"python3|platform-python")
@@ -249,6 +254,7 @@ class CommandLines:
         shell, dash_c, quoted = cmd.partition(" -c ")
         if (
             not self._may_hang_up(lease, cmd)
+            or self._becomes_by_systemd
             or not dash_c
             or shell != self._connection._play_context.executable
         ):
@@ -264,6 +270,11 @@ class CommandLines:
         return (
             is_ssh(self._connection) and lease != self._left_to_hang_up and f"lease={lease}" in cmd
         )
+
+    @property
+    def _becomes_by_systemd(self) -> bool:
+        name = str(getattr(self._connection.become, "name", ""))
+        return name.rpartition(".")[2] in _BY_SYSTEMD
 
     def take_announcement(self, result: Result, is_module: bool) -> Result:
         """Remove the root's announcement from the output, and record the root of a module."""

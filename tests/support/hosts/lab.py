@@ -62,7 +62,7 @@ class Lab:
         `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides
         Python on the hosts. `systemd`: it is their pid 1, and logind keeps their sessions;
         namespace hosts of a Debian suite only. `packages`: additional packages of that Debian
-        suite; namespace hosts without systemd only. `binds`: directories of this machine that hosts
+        suite; namespace hosts only. `binds`: directories of this machine that hosts
         see, and where. `owned`: the lab ends with this process, whatever ends the process. Raises
         KindUnavailable, PackagesMissing, HostsError.
         """
@@ -79,12 +79,8 @@ class Lab:
             )
         if systemd and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
             raise KindUnavailable("hosts with systemd need root, and a Debian tree")
-        if packages and (
-            systemd or kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()
-        ):
-            raise KindUnavailable(
-                "hosts with more packages need root, and a Debian tree without systemd"
-            )
+        if packages and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
+            raise KindUnavailable("hosts with more packages need root, and a Debian tree")
         if not 1 <= count <= network.MAX_HOSTS:
             raise HostsError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {count}")
         ensure(*ALWAYS)
@@ -261,9 +257,9 @@ class Lab:
 
 def _root(base: str, packages: Sequence[str], *, systemd: bool) -> Path:
     """Return the root directory under namespace hosts."""
-    if packages:
-        return trees.find_with_packages(base, packages)
-    return trees.find_with_systemd(base) if systemd else trees.find(base)
+    if systemd:
+        return trees.find_with_systemd(base, packages)
+    return trees.find_with_packages(base, packages) if packages else trees.find(base)
 
 
 def _claim(spec: Spec) -> Spec:

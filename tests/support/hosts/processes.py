@@ -20,9 +20,9 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-#: A host's own processes: sshd and its session processes. Where systemd is pid 1, also the buses
-#: and all programs in its directory.
-_OWN = ("sshd", "sshd-session", "sshd-auth", "dropbear", "dbus-daemon", "agetty")
+#: A host's own processes: sshd and its session processes. Where systemd is pid 1, also the buses,
+#: polkit, and all programs in its directory.
+_OWN = ("sshd", "sshd-session", "sshd-auth", "dropbear", "dbus-daemon", "polkitd", "agetty")
 _OWN_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd")
 
 #: Seconds for which a process that forks all the time is followed.

@@ -59,12 +59,12 @@ def find(base: str) -> Path:
     return MACHINE_ROOT
 
 
-def find_with_systemd(suite: str) -> Path:
+def find_with_systemd(suite: str, packages: Sequence[str] = ()) -> Path:
     """Return the root directory of a Debian release with systemd, made if it is not cached.
 
-    Raises HostsError, PackagesMissing.
+    `packages`: more of them. Raises HostsError, PackagesMissing.
     """
-    return find_with_packages(suite, _SYSTEMD_PACKAGES)
+    return find_with_packages(suite, (*_SYSTEMD_PACKAGES, *packages))
 
 
 def find_with_packages(suite: str, packages: Sequence[str]) -> Path:

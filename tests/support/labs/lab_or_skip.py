@@ -9,7 +9,7 @@ Where such hosts can't run, the tests are skipped with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -22,10 +22,18 @@ def lab_or_skip(
     *,
     base: str = DEFAULT,
     systemd: bool = False,
+    packages: Sequence[str] = (),
     binds: Mapping[str, str] | None = None,
 ) -> Lab:
-    """So many hosts, up. `base`, `systemd` and `binds`: see `Lab.up`."""
+    """So many hosts, up. `base`, `systemd`, `packages` and `binds`: see `Lab.up`."""
     try:
-        return Lab.up(count=count, kind="namespace", base=base, systemd=systemd, binds=binds)
+        return Lab.up(
+            count=count,
+            kind="namespace",
+            base=base,
+            systemd=systemd,
+            packages=packages,
+            binds=binds,
+        )
     except KindUnavailable as reason:
         pytest.skip(str(reason))

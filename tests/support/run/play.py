@@ -69,6 +69,19 @@ BECOME = {
         keywords={"become": True, "become_method": "doas"},
         variables={"ansible_become_password": PASSWORD},
     ),
+    # systemd starts the command, and not the program that asks for it.
+    **{
+        f"{name}, by {method}": Becoming(
+            login=login,
+            keywords={
+                "become": True,
+                "become_method": f"community.general.{method}",
+                "become_user": user,
+            },
+        )
+        for method in ("machinectl", "run0")
+        for name, login, user in (("root", "ansible", "root"), ("another user", "root", "other"))
+    },
     # The task itself calls sudo, not Ansible, and gives it the password.
     "no, sudo wants a password": Becoming(login="secret"),
     "no, there is no sudo": Becoming(login="limited"),

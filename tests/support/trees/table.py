@@ -112,6 +112,10 @@ _BECOME = {
     "another user, by su": "su, to a third user",
     "root, by doas": "doas",
     "root, by doas and password": "doas, with password",
+    "root, by machinectl": "community.general.machinectl",
+    "root, by run0": "community.general.run0",
+    "another user, by machinectl": "community.general.machinectl, to a third user",
+    "another user, by run0": "community.general.run0, to a third user",
 }
 
 

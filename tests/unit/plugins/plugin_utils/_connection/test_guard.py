@@ -214,3 +214,25 @@ def test_what_core_does_for_itself_is_left_to_the_hang_up():
     lease = lines.lease_of("mkdir x")
     assert OUTLIVES_HANG_UP not in lines.with_cookie(lease, "mkdir x", sudoable=False)
     assert lines.in_leader(lease, "/bin/sh -c 'sudo mkdir x'") == "/bin/sh -c 'sudo mkdir x'"
+
+
+@pytest.mark.parametrize(
+    ("become", "outlives"),
+    [
+        ("sudo", True),
+        ("community.general.doas", True),
+        ("community.general.machinectl", False),
+        ("community.general.run0", False),
+    ],
+)
+def test_what_asks_systemd_for_a_command_ends_with_its_terminal(become, outlives):
+    """It holds the terminal of the command open. The command itself outlives its terminal."""
+    lines = lines_of()
+    # Plugins of other collections are not installed here.
+    lines._connection.become = types.SimpleNamespace(name=become)
+    cmd = module_line(lines, "/usr/bin/python3", MODULE)
+    lease = lines.lease_of(cmd)
+    inside = lines.with_cookie(lease, cmd, sudoable=True)
+    assert OUTLIVES_HANG_UP in inside
+    sent = f"/bin/sh -c {shlex.quote(f'become /bin/sh -c {shlex.quote(inside)}')}"
+    assert (lines.in_leader(lease, sent) != sent) is outlives
