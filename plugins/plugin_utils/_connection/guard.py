@@ -287,6 +287,7 @@ class ConnectionGuard:
         run = functools.partial(self._exec_command, cmd, in_data=in_data, sudoable=sudoable, **more)
         if not self._leases.take(command):
             return self._lines.take_announcement(run(), is_module)
+        self._link.show_news()
         result = self._leases.run(lease, run, starts_job)
         result = self._lines.take_announcement(result, is_module)
         if self._leases.polls_job and job_has_ended(result):

@@ -58,11 +58,30 @@ _SSH_PORT = "22"
 #: The transports of core's plugins for ssh.
 _SSH = ("ssh", "paramiko")
 
-_HERE = ("local", "community.general.chroot")
+#: A process that lxc attaches to a container is a child of the worker as well.
+_HERE = ("local", "community.general.chroot", "community.general.lxc")
 _WORDS = ("containers.podman.podman",)
 #: The connections to engines of containers. A plugin has the same name as its transport.
 ENGINES = ("community.docker.docker", "community.docker.docker_api", "containers.podman.podman")
+#: Transports to engines that may be on another machine. Their clients log in there.
+_FAR_ENGINES = ("community.general.lxd", "incus", "kubectl", "oc")
+#: Further transports whose host closes the channel when the controller is gone.
+_CLOSES_CHANNEL = ("ansible.netcommon.libssh",)
+#: Core's plugins of which others are made. What they start ends as that of these.
+_OF_CORE = ("ansible.plugins.connection.ssh", "ansible.plugins.connection.local")
 _PROXIES = ("ansible.netcommon.persistent",)
+
+
+def plugin_name(plugin: t.Any) -> str:
+    """Return the name by which the plugin's loader finds it.
+
+    A plugin of a collection knows only the name of its Python module.
+    """
+    name = str(plugin._load_name)
+    if not name.startswith("ansible_collections."):
+        return name
+    dummy, namespace, collection, dummy, dummy, *rest = name.split(".")
+    return ".".join((namespace, collection, *rest))
 
 
 def is_ssh(connection: ConnectionBase) -> bool:
@@ -75,7 +94,21 @@ def has_engine(connection: ConnectionBase) -> bool:
 
     It keeps the output of the command open when the client has ended.
     """
-    return connection.transport in ENGINES
+    return connection.transport in (*ENGINES, *_FAR_ENGINES)
+
+
+def shows_its_end(connection: ConnectionBase) -> bool:
+    """Whether the host is known to see the end of the controller, by the channel or by a pulse.
+
+    Of other plugins, nothing is known: their engine or server may run a command to its end.
+    """
+    return (
+        is_ssh(connection)
+        or runs_here(connection)
+        or has_engine(connection)
+        or connection.transport in _CLOSES_CHANNEL
+        or any(one.__module__ in _OF_CORE for one in type(connection).__mro__)
+    )
 
 
 def runs_here(connection: ConnectionBase) -> bool:

@@ -291,6 +291,9 @@ class Guardian:
         if lease.terms.polls:
             connection.polls = (lease.host, lease.terms.polls.partition(".")[0])
         granted = self._leases.grant(lease)
+        if granted and lease.terms.unseen_end:
+            # Before the answer: the worker reads it before it sends the command.
+            self._pulses.tell_unseen_end(lease.host, lease.terms.unseen_end)
         lease.answered = self._answer(
             connection,
             LeaseAnswer(granted=granted, late=False, why=self._interruption.cause),

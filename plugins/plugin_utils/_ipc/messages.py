@@ -77,6 +77,9 @@ class LeaseTerms(JsonRecord):
     starts_job: bool = False
     #: What its connection connects to, see `address_of`. Empty: not known.
     address: str = ""
+    #: The name of a connection plugin whose host may not see that the controller is gone. Empty:
+    #: the host sees it, or the task is to outlive that.
+    unseen_end: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

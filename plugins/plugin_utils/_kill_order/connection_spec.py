@@ -19,7 +19,10 @@ import typing as t
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import ENGINES
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    ENGINES,
+    plugin_name,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import secrets_of_options
 
@@ -80,11 +83,11 @@ class ConnectionSpec(JsonRecord):
         )
         return cls(
             # A plugin that extends another one only to guard it names that one.
-            connection=getattr(connection, "kill_order_plugin", _name_of(connection)),
+            connection=getattr(connection, "kill_order_plugin", plugin_name(connection)),
             connection_options=connection.get_options(),
-            shell=_name_of(shell),
+            shell=plugin_name(shell),
             shell_options=shell.get_options(),
-            become=_name_of(become) if become else None,
+            become=plugin_name(become) if become else None,
             become_options=become.get_options() if become else {},
             play_context={
                 name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT
@@ -168,18 +171,6 @@ class ConnectionSpec(JsonRecord):
             raise ReconnectError(f"the become plugin {name} is not found")
         become.set_options(direct=self.become_options)
         return t.cast("BecomeBase", become)
-
-
-def _name_of(plugin: t.Any) -> str:
-    """Return the name by which the plugin's loader finds it.
-
-    A plugin of a collection knows only the name of its Python module.
-    """
-    name = str(plugin._load_name)
-    if not name.startswith("ansible_collections."):
-        return name
-    dummy, namespace, collection, dummy, dummy, *rest = name.split(".")
-    return ".".join((namespace, collection, *rest))
 
 
 def _lock_file() -> int:

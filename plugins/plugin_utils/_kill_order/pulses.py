@@ -344,6 +344,15 @@ class Pulses:
             )
             self.page.note_news()
 
+    def tell_unseen_end(self, host: str, connection: str) -> None:
+        """Let the user know that this host may not see the end of the controller."""
+        self.tell(
+            host,
+            f"it is not known whether the connection {connection} ends what it has started. Sweep"
+            " the host then, by ansible-playbook treekill.remote.sweep. If that is intended, set"
+            " treekill_on_disconnect: keep for it",
+        )
+
     def take_unreported(self) -> tuple[str, ...]:
         """Return what the user has not read yet, once."""
         warnings, self._unreported = self._unreported, []

@@ -15,7 +15,9 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
     address_of,
+    plugin_name,
     runs_here,
+    shows_its_end,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
     KillOrderTerms,
@@ -93,6 +95,9 @@ def request_for_command(
             pulse=command.pulse,
             starts_job=command.starts_job,
             address=address_of(connection),
+            unseen_end=""
+            if shows_its_end(connection) or options.keep_on_disconnect
+            else plugin_name(connection),
         ),
     )
 

@@ -10,6 +10,7 @@ download from PyPI, where pip gets all else. Galaxy, which publishes them, need 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ _COLLECTIONS = (
     "community/docker",
     "community/general",
     "containers/podman",
+    "kubernetes/core",
     "ansible/netcommon",
     "ansible/utils",
     "cisco/ios",
@@ -50,7 +52,9 @@ class NotToBeHad(Exception):
 
 def fetch() -> Path:
     """Return a folder for Python's path, made once for each ansible-core. Raises NotToBeHad."""
-    return _once(f"core-2.{_MINOR}", _fill)
+    # Another list is another folder: a machine may have one of an earlier list.
+    wanted = hashlib.sha256(" ".join((*_COLLECTIONS, *_LIBRARIES)).encode()).hexdigest()[:8]
+    return _once(f"core-2.{_MINOR}-{wanted}", _fill)
 
 
 def fetch_library(package: str) -> Path:

@@ -9,7 +9,10 @@ If one can't be had, its tests are skipped with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,7 +21,7 @@ from tests.support.hosts.errors import KindUnavailable, PackagesMissing
 from tests.support.labs.companies import companies
 from tests.support.labs.lab_or_skip import lab_or_skip
 
-from . import community, docker, podman
+from . import community, docker, lxc, lxd, podman, pods
 from .chroot import chroot
 from .containers import TransportLab
 
@@ -66,15 +69,50 @@ def docker_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
                     "ansible_docker_docker_host": f"unix://{directory}/sock"
                 },
             }
+            with _environ(PATH=f"{pods.write_client(directory)}:{os.environ['PATH']}"):
+                yield lambda plugin: TransportLab(
+                    directory,
+                    plugin,
+                    hosts,
+                    {**PYTHON, "ansible_connection": plugin, **variables.get(plugin, {})},
+                    has_pulses=True,
+                )
+    except (KindUnavailable, PackagesMissing) as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def lxd_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
+    """Function that returns two containers of LXD, for the name of the connection plugin."""
+    try:
+        with (
+            lxd.containers(2) as (directory, hosts),
+            _environ(PATH=f"{directory}/bin:{os.environ['PATH']}", **lxd.environ_of(directory)),
+        ):
             yield lambda plugin: TransportLab(
                 directory,
                 plugin,
                 hosts,
-                {**PYTHON, "ansible_connection": plugin, **variables[plugin]},
+                {**PYTHON, "ansible_connection": plugin},
                 has_pulses=True,
             )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
+
+
+@contextmanager
+def _environ(**values: str) -> Iterator[None]:
+    """Set these variables for runs that are started within the block."""
+    before: Mapping[str, str | None] = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @pytest.fixture(scope="session")
@@ -109,4 +147,20 @@ def chroot_lab(collections: None) -> Iterator[TransportLab]:
             }
             yield TransportLab(directory, "chroot", [host], {**PYTHON, **variables})
     except (KindUnavailable, PackagesMissing) as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def lxc_lab(collections: None) -> Iterator[TransportLab]:
+    """A container of LXC. The library of its plugin is on the path of all runs."""
+    if sys.version_info >= (3, 13):
+        # Its last release is of 2019. In each process that it attaches, it ends a fork of Python
+        # which it has not begun. Python 3.13 aborts there, with and without the collection.
+        pytest.skip("the library of LXC does not run with Python 3.13")
+    try:
+        with lxc.container() as (directory, host):
+            with community.on_path(community.fetch_library("lxc")):
+                variables = {**PYTHON, "ansible_connection": "community.general.lxc"}
+                yield TransportLab(directory, "lxc", [host], variables)
+    except (KindUnavailable, PackagesMissing, community.NotToBeHad) as reason:
         pytest.skip(str(reason))

@@ -29,13 +29,19 @@ from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 from .containers import TransportLab
 from .ends import ENDS, fire_of, setting_of
 
-DOCKER, DOCKER_API, PODMAN = (
+DOCKER, DOCKER_API, PODMAN, LXD, INCUS, KUBECTL = (
     "community.docker.docker",
     "community.docker.docker_api",
     "containers.podman.podman",
+    "community.general.lxd",
+    "community.general.incus",
+    "kubernetes.core.kubectl",
 )
 
-PLUGINS = (DOCKER, DOCKER_API, PODMAN)
+PLUGINS = (DOCKER, DOCKER_API, PODMAN, LXD, INCUS, KUBECTL)
+
+#: The names of their fixtures. Pods are containers of docker.
+_LABS = {PODMAN: "podman_lab", LXD: "lxd_lab", INCUS: "lxd_lab"}
 
 Labs = Callable[[str], TransportLab]
 
@@ -45,7 +51,7 @@ def lab_of(request: pytest.FixtureRequest) -> Labs:
     """Function that returns the containers for the name of a connection plugin."""
 
     def lab(plugin: str) -> TransportLab:
-        engine: Labs = request.getfixturevalue("podman_lab" if plugin == PODMAN else "docker_lab")
+        engine: Labs = request.getfixturevalue(_LABS.get(plugin, "docker_lab"))
         return engine(plugin)
 
     return lab

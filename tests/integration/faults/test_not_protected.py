@@ -91,3 +91,80 @@ def test_a_user_that_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:
         INT.fire(run, lab)
         assert run.wait(40) == INT.status, run.story
         assert not re.search("not protected", tasks.said(run), re.IGNORECASE), run.story
+
+
+#: A connection of which nothing is known: a server might run its commands to their end.
+FARAWAY = '''
+DOCUMENTATION = """
+name: faraway
+options:
+  faraway_config:
+    vars: [{name: faraway_config}]
+"""
+import subprocess
+from ansible.plugins.connection import ConnectionBase
+
+class Connection(ConnectionBase):
+    transport = "faraway"
+    has_pipelining = True
+
+    def _connect(self):
+        self._connected = True
+
+    def _run(self, command, **more):
+        words = ["ssh", "-F", self.get_option("faraway_config"), "web1", command]
+        done = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        return (*done.communicate(**more), done)
+
+    def exec_command(self, cmd, in_data=None, sudoable=True):
+        out, errors, done = self._run(cmd, input=in_data)
+        return done.returncode, out, errors
+
+    def put_file(self, in_path, out_path):
+        with open(in_path, "rb") as file:
+            self._run(f"cat > {out_path}", input=file.read())
+
+    def fetch_file(self, in_path, out_path):
+        with open(out_path, "wb") as file:
+            file.write(self._run(f"cat {in_path}")[0])
+
+    def close(self):
+        self._connected = False
+'''
+
+#: What is told of it.
+UNSEEN = "what runs on web1 is NOT PROTECTED when the controller is gone: it is not known whether"
+
+
+def faraway(lab: Lab, **more: Any) -> Play:
+    return Play(
+        [tasks.grow()],
+        host_variables={
+            "web1": {
+                "ansible_connection": "faraway",
+                "faraway_config": str(lab.ssh_config),
+                "ansible_python_interpreter": "/usr/bin/python3",
+            }
+        },
+        options={"kill_timeout": 1, **more},
+        files={"connection_plugins/faraway.py": FARAWAY},
+    )
+
+
+def test_a_connection_of_which_nothing_is_known_is_guarded_and_its_user_is_told(lab: Lab) -> None:
+    """An interruption ends the tree. A host may not see that the controller is gone."""
+    with started(lab, faraway(lab)) as run:
+        tasks.wait_for_tree(run, [lab["web1"]])
+        assert tasks.said(run).count(UNSEEN) == 1, run.story
+        INT.fire(run, lab)
+        assert run.wait(40) == INT.status, run.story
+        tasks.wait_until_gone(run, [lab["web1"]])
+        assert re.search(r"^web1 +: ended \d+ .*survivors 0", run.errors, re.MULTILINE), run.story
+
+
+def test_a_task_that_may_outlive_its_connection_is_not_told_of(lab: Lab) -> None:
+    with started(lab, faraway(lab, on_disconnect="keep")) as run:
+        tasks.wait_for_tree(run, [lab["web1"]])
+        assert UNSEEN not in tasks.said(run), run.story

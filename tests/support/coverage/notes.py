@@ -78,6 +78,12 @@ NO_ROW: dict[tuple[str, str, str], str] = {
         for which in ("inner", "outer")
     },
     ("Connections", "ansible.netcommon.libssh", "timeout"): "the plugin does not notice it",
+    (
+        "Containers",
+        "community.general.lxc",
+        "pipelining",
+    ): "the plugin does not close the input of a command",
+    ("Containers", "community.general.lxc", "asynchronous job"): "as with local",
     ("Play features", "several playbooks", "timeout"): "as with one playbook",
     (
         "Play features",
@@ -89,6 +95,18 @@ NO_ROW: dict[tuple[str, str, str], str] = {
 #: Remarks on the rows of a subject: (section, subject) to a sentence, shown below the section's
 #: table.
 REMARKS: dict[tuple[str, str], str] = {
+    ("Connections", "community.general.incus"): (
+        "the client is that of LXD 5.0, by the name `incus`, and the daemon is that of LXD."
+    ),
+    ("Connections", "community.general.lxc"): (
+        "with ansible-core 2.16 on Python 3.12. The library of LXC does not run with Python 3.13."
+    ),
+    ("Connections", "kubernetes.core.kubectl"): (
+        "a program stands in for `kubectl`. Its pods are containers of docker, and there is no"
+        " cluster."
+    ),
+    ("Become", "community.general.machinectl"): "systemd 257 of Debian trixie, by ssh.",
+    ("Become", "community.general.run0"): "systemd 257 of Debian trixie, by ssh.",
     ("Play features", "pause"): (
         "It runs nothing on a host. The rows show that exit status and terminal are as without "
         "the collection. ansible-core itself does not end after a signal"

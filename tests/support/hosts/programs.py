@@ -75,6 +75,13 @@ _NEEDS = {
         system_packages.Need("dockerd", {"apt-get": "docker.io", "dnf": "moby-engine"}),
         system_packages.Need("docker", {"apt-get": "docker.io", "dnf": "moby-engine"}),
         system_packages.Need("podman", {"apt-get": "podman", "dnf": "podman"}),
+        # Fedora has neither.
+        system_packages.Need("lxd", {"apt-get": "lxd"}),
+        system_packages.Need("lxc", {"apt-get": "lxd-client"}),
+        system_packages.Need("lxc-start", {"apt-get": "lxc", "dnf": "lxc"}),
+        system_packages.Need(
+            "/usr/include/lxc/lxccontainer.h", {"apt-get": "lxc-dev", "dnf": "lxc-devel"}
+        ),
         system_packages.Need("/bin/busybox", {"apt-get": "busybox-static", "dnf": "busybox"}),
         system_packages.Need("dropbear", {"apt-get": "dropbear-bin", "dnf": "dropbear"}),
         system_packages.Need("debootstrap", {"apt-get": "debootstrap", "dnf": "debootstrap"}),

@@ -20,6 +20,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports i
     client_had_no_session,
     had_no_session,
     has_engine,
+    shows_its_end,
 )
 
 
@@ -138,16 +139,40 @@ def through_local(folder: Path, escalation: str) -> None:
         ("community.docker.docker", True),
         ("community.docker.docker_api", True),
         ("containers.podman.podman", True),
+        ("community.general.lxd", True),
+        ("incus", True),
+        ("kubectl", True),
+        ("oc", True),
         ("ssh", False),
         ("paramiko", False),
         ("local", False),
         ("community.general.chroot", False),
+        ("community.general.lxc", False),
     ],
 )
 def test_the_engine_of_a_container_is_known_by_the_transport(transport, engine):
     connection = connection_loader.get("local", PlayContext(), new_stdin=None)
     connection.transport = transport
     assert has_engine(connection) == engine
+
+
+@pytest.mark.parametrize(
+    ("plugin", "transport", "shown"),
+    [
+        ("ssh", "ssh", True),
+        ("local", "local", True),
+        ("ssh", "a plugin made of that of ssh", True),
+        ("psrp", "ansible.netcommon.libssh", True),
+        ("psrp", "community.general.lxc", True),
+        ("psrp", "kubectl", True),
+        ("psrp", "community.general.saltstack", False),
+        ("psrp", "containers.podman.buildah", False),
+    ],
+)
+def test_it_is_known_of_which_connections_the_host_sees_the_end(plugin, transport, shown):
+    connection = connection_loader.get(plugin, PlayContext(), new_stdin=None)
+    connection.transport = transport
+    assert shows_its_end(connection) == shown
 
 
 @pytest.mark.parametrize(

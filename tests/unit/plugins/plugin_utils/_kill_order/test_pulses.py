@@ -74,3 +74,12 @@ def test_a_job_has_one_at_once(pulses, monkeypatch):
     hold(pulses, "00000001", starts_job=False)
     hold(pulses, "00000002", starts_job=True)
     assert told_within(pulses, 20) == (REASON,)
+
+
+def test_a_host_whose_connection_may_not_end_is_told_of_once(pulses):
+    for _again in range(2):
+        pulses.tell_unseen_end("web1", "community.general.saltstack")
+    (told,) = pulses.take_unreported()
+    assert "web1 is NOT PROTECTED when the controller is gone" in told
+    assert "community.general.saltstack" in told
+    assert pulses.take_unreported() == ()
