@@ -20,15 +20,19 @@ from tests.support.labs.lab_or_skip import lab_or_skip
 from tests.support.run import tasks
 from tests.support.run.play import Setting
 from tests.support.run.playing import Play, started
+from tests.support.run.waiting import stays
 from tests.support.trees.bystanders import Companies
 from tests.support.trees.rows import play_row
 from tests.support.trees.table import Took, assert_nothing_survived, rest
-from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, Trigger
+from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT, Trigger
 
 from . import community
 from .ends import ENDS
 
 LIBSSH = "ansible.netcommon.libssh"
+
+#: Seconds for which nothing notices a timeout.
+UNNOTICED_SECONDS = 5.0
 
 #: Text of the warning that a play begins with.
 TOLD = "treekill.remote: NOT PROTECTED: plays with the strategy mitogen_{}"
@@ -88,6 +92,42 @@ def test_nothing_survives_over_libssh(
     outcome = play_row(companies.on(lab), setting, trigger)
     took(outcome.seconds)
     assert_nothing_survived(outcome, trigger)
+
+
+@pytest.mark.parametrize(
+    "collection", [True, pytest.param(False, marks=rest)], ids=["with", "without"]
+)
+def test_a_timeout_over_libssh_has_no_effect(libssh: str, lab: Lab, collection: bool) -> None:
+    """The plugin waits in its library, which drops the exception. So it is without the guard too.
+
+    The task goes on, and its result is that of a task without a timeout.
+    """
+    host = lab["web1"]
+    play = Play(
+        [
+            {
+                "name": "Rescued",
+                "block": [tasks.gate(timeout=3600)],
+                "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+            }
+        ],
+        keywords={"connection": LIBSSH},
+        variables={"ansible_host_key_checking": False},
+        collection=collection,
+    )
+    with started(lab, play) as run:
+        tasks.wait_at(run, host)
+        before = tasks.alive(run, host)
+        TIMEOUT.fire(run, lab)
+        stays(
+            lambda: tasks.alive(run, host) == before and run.process.poll() is None,
+            UNNOTICED_SECONDS,
+            f"the timeout was noticed\n{run.story}",
+        )
+        tasks.open_gate(run, host)
+        assert run.wait(60) == 0, run.story
+        assert "changed: [web1]" in run.output, run.story
+        assert "TASK [Rescue]" not in run.output, run.story
 
 
 @pytest.mark.parametrize("strategy", ["linear", pytest.param("free", marks=rest)])

@@ -21,7 +21,7 @@ from tests.integration.faults import guardian
 from tests.support.hosts import Host, Lab, ProcessId
 from tests.support.labs.watchful_hosts import CLIENT_ALIVE_COUNT_MAX, CLIENT_ALIVE_INTERVAL
 from tests.support.run import controller, gate
-from tests.support.run.play import Setting
+from tests.support.run.play import PARAMIKO, Setting
 from tests.support.run.polls import wait_for_second_poll
 from tests.support.run.run import Run, started
 from tests.support.run.waiting import stays, until
@@ -73,6 +73,11 @@ OF_A_PULSE = "there is no Python 3.6"
     others=(
         Row(LOST_CONTROLLER, Setting(hosts=1, pipelining=True, keywords=POLLED)),
         Row(LOST_CONTROLLER, Setting(hosts=1, become="root, no password", keywords=POLLED)),
+        Row(LOST_CONTROLLER, Setting(hosts=1, connection=PARAMIKO, keywords=POLLED)),
+        Row(
+            LOST_CONTROLLER,
+            Setting(hosts=1, connection=PARAMIKO, become="root, by password", keywords=POLLED),
+        ),
     ),
 )
 def test_nothing_survives_of_a_job(among: Company, row: Row, took: Took) -> None:
@@ -201,6 +206,43 @@ def test_a_run_that_goes_on_keeps_its_jobs(tidy_lab: Lab, fault: Callable[[Run],
         gate.open_gate(run, host)
         assert run.wait(40) == 0, run.story
         assert "changed: [web1]" in run.output.partition("Run a script")[2], run.story
+        until(lambda: not host.processes(PULSE), 10, lambda: f"a pulse is left\n{run.story}")
+
+
+def kill_the_keeper_without_a_client(run: Run) -> None:
+    """End the process that keeps a pulse: a child of the guardian, with a connection."""
+    parent = guardian_of(run).pid
+    keepers = [
+        one.id
+        for one in controller.processes(run.row)
+        if one.ppid == parent and controller.has_connection(one.id.pid)
+    ]
+    assert len(keepers) == 1, f"not one child of the guardian has a connection: {keepers}"
+    keepers[0].kill()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(kill_the_guardian, marks=rest), kill_the_keeper_without_a_client],
+    ids=lambda fault: fault.__name__,
+)
+def test_a_run_by_paramiko_that_goes_on_keeps_its_jobs(
+    tidy_lab: Lab, fault: Callable[[Run], None]
+) -> None:
+    """The pulse has a connection of its own, inside the process that keeps it."""
+    host = tidy_lab["web1"]
+    setting = Setting(hosts=1, connection=PARAMIKO, keywords=POLLED)
+    with started(tidy_lab, setting, collection=True, script=gate.after_daemons) as run:
+        gate.wait_at(run, host)
+        wait_for_attached(run, host)
+        present = task_of(run, host)
+        fault(run)
+        stays(lambda: task_of(run, host) == present, GRACE, f"something has ended\n{run.story}")
+        wait_for_attached(run, host)
+        gate.open_gate(run, host)
+        assert run.wait(40) == 0, run.story
+        assert "changed: [web1]" in run.output.partition("Run a script")[2], run.story
+        assert "NOT PROTECTED" not in run.errors, run.story
         until(lambda: not host.processes(PULSE), 10, lambda: f"a pulse is left\n{run.story}")
 
 

@@ -174,6 +174,12 @@ def _is_connected(pid: int, address: str) -> bool:
     return bool(sockets & _open_files(pid))
 
 
+def has_connection(pid: int) -> bool:
+    """Whether a process holds a TCP socket over IPv4."""
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return bool({f"socket:[{fields[9]}]" for fields in lines} & _open_files(pid))
+
+
 def _open_files(pid: int) -> set[str]:
     return {os.readlink(link) for link in (_PROC / str(pid) / "fd").iterdir()}
 
