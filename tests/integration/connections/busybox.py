@@ -25,7 +25,7 @@ from tests.support.hosts.host import BOOT_SECONDS
 from tests.support.hosts.programs import call, ensure
 
 from .containers import MARK, Container, TransportLab
-from .undoing import Undoing
+from .undoing import SIGNAL_CHILD, Undoing
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -38,7 +38,7 @@ unshare --pid --mount --uts --ipc --fork --kill-child sh -c '
 ' busybox "$1" "$2" &
 host=$!
 """
-_END = 'kill -9 "$host"\nwait\nrm -rf "$1"\n'
+_END = SIGNAL_CHILD + 'signal_child 9 "$host"\nwait\nrm -rf "$1"\n'
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "urandom": (1, 9), "tty": (5, 0)}
 _LOGINS = ("root", "ansible")

@@ -20,7 +20,7 @@ from tests.support.run.waiting import TooLate, until
 
 from .containers import INIT, MARK, Container
 from .root import UNREAD, merged
-from .undoing import REMOVE_CGROUPS, Undoing
+from .undoing import REMOVE_CGROUPS, SIGNAL_CHILD, Undoing
 
 #: Seconds for dockerd and its containerd to come up on a busy machine.
 _START_SECONDS = 30.0
@@ -38,7 +38,11 @@ unshare --pid --mount --fork --kill-child --mount-proc sh -c '
 ' dockerd "$1" "$2" > "$1/log" 2>&1 &
 daemon=$!
 """
-_END = REMOVE_CGROUPS + 'kill -9 "$daemon"\nwait\nremove_cgroups "$2"\nrm -rf "$1"\n'
+_END = (
+    REMOVE_CGROUPS
+    + SIGNAL_CHILD
+    + 'signal_child 9 "$daemon"\nwait\nremove_cgroups "$2"\nrm -rf "$1"\n'
+)
 
 
 @contextmanager

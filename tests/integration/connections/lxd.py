@@ -27,7 +27,7 @@ from tests.support.run.waiting import TooLate, until
 
 from .containers import INIT, MARK, Container
 from .root import UNREAD, merged
-from .undoing import REMOVE_CGROUPS, Undoing
+from .undoing import REMOVE_CGROUPS, SIGNAL_CHILD, Undoing
 
 #: Seconds for the daemon to come up on a busy machine.
 _START_SECONDS = 60.0
@@ -49,15 +49,16 @@ daemon=$!
 """
 _END = (
     REMOVE_CGROUPS
+    + SIGNAL_CHILD
     + r"""
 directory=$1
 shift
 export HOME="$directory/home" LXD_DIR="$directory/lxd"
 for name; do timeout 20 lxc delete --force "$name"; done
-kill "$daemon"
+signal_child TERM "$daemon"
 tries=0
-while kill -0 "$daemon" && [ $((tries += 1)) -lt 200 ]; do sleep 0.05; done
-kill -9 "$daemon"
+while is_child "$daemon" && [ $((tries += 1)) -lt 200 ]; do sleep 0.05; done
+signal_child 9 "$daemon"
 wait
 umount --recursive --lazy "$directory/lxd/shmounts" "$directory/lxd/devlxd" "$directory/lxd"
 for name; do remove_cgroups "lxc.payload.$name"; remove_cgroups "lxc.monitor.$name"; done

@@ -27,6 +27,17 @@ remove_cgroups() {
 }
 """
 
+#: Shell functions for `after`: whether a process is a child of this shell, and a signal to a child.
+#: A shell reads the status of a child as soon as that has ended. Then the pid may be given again.
+SIGNAL_CHILD = r"""
+is_child() {
+    { read -r pid name state parent rest < "/proc/$1/stat"; } 2> /dev/null && [ "$parent" = $$ ]
+}
+signal_child() {
+    is_child "$2" && kill "-$1" "$2"
+}
+"""
+
 
 class Undoing:
     """A process that runs shell commands now, and others at the end."""
