@@ -65,8 +65,8 @@ _MARKS_OF_OTHER_LEASE = re.compile(
 OUTLIVES_HANG_UP = "[ ! -d /proc/self/task ] || trap exit HUP; "
 
 #: Become plugins whose command systemd starts, on a terminal of its own. What they run on the
-#: terminal of the connection has to end with that: it holds the other terminal open, and run0 waits
-#: for its command although both of its own streams are gone.
+#: terminal of the connection has to end with that, since it holds the other terminal open. run0
+#: waits for its command, although both of its own streams are gone.
 _BY_SYSTEMD = ("machinectl", "run0")
 
 #: Interpreters that are Python 3.6 or later, on each host that ansible-core supports. An older one

@@ -134,8 +134,8 @@ def _start(
     # even if it has not run yet.
     listener = endpoint.listen(path)
     if threading.active_count() > 1:
-        # A thread that imports one of these files during the fork would never end its import in
-        # the guardian, which would wait for it for ever.
+        # A thread may import one of these files during the fork. In the guardian that import never
+        # ends, and the guardian would wait for it for ever.
         _import_guardian()
     starter_end, writer_end = socket.socketpair()
     share()
