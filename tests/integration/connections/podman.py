@@ -23,6 +23,9 @@ from .undoing import REMOVE_CGROUPS, Undoing
 
 _IMAGE = "tests"
 
+#: Podman prefers crun, which refuses a machine that has the cgroups of both versions.
+RUNTIME = "runc"
+
 #: $1: its directory, $2: its cgroup; further: the words of podman.
 _END = (
     REMOVE_CGROUPS
@@ -56,7 +59,28 @@ def client(directory: Path) -> list[str]:
         *(f"--{name}={directory}/{place}" for name, place in places.items()),
         "--cgroup-manager=cgroupfs",
         "--storage-driver=overlay",
+        f"--runtime={RUNTIME}",
     ]
+
+
+@contextmanager
+def storage() -> Iterator[tuple[Path, str]]:
+    """(directory with the storage; name of the cgroup that is removed with it).
+
+    All containers in it end with the block. Raises PackagesMissing.
+    """
+    ensure("podman", RUNTIME)
+    directory, group = (
+        Path(tempfile.mkdtemp(prefix="tk-podman-", dir="/run")),
+        f"tk-podman-{secrets.token_hex(4)}",
+    )
+    call(["mount", "-t", "tmpfs", "tmpfs", str(directory)])
+    undoing = Undoing("", _END, str(directory), group, *client(directory))
+    try:
+        yield directory, group
+    finally:
+        undoing.now()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
@@ -65,23 +89,13 @@ def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
 
     Raises KindUnavailable with the reason if there can be none.
     """
-    ensure("podman")
-    directory, group = (
-        Path(tempfile.mkdtemp(prefix="tk-podman-", dir="/run")),
-        f"tk-podman-{secrets.token_hex(4)}",
-    )
-    call(["mount", "-t", "tmpfs", "tmpfs", str(directory)])
-    undoing = Undoing("", _END, str(directory), group, *client(directory))
-    try:
+    with storage() as (directory, group):
         _make_image(directory)
         try:
             hosts = [_run(directory, group, number) for number in range(1, count + 1)]
         except HostsError as error:
             raise KindUnavailable(f"podman can't run containers here: {error}") from error
         yield directory, hosts
-    finally:
-        undoing.now()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _make_image(directory: Path) -> None:

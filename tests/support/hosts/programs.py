@@ -75,6 +75,7 @@ _NEEDS = {
         system_packages.Need("dockerd", {"apt-get": "docker.io", "dnf": "moby-engine"}),
         system_packages.Need("docker", {"apt-get": "docker.io", "dnf": "moby-engine"}),
         system_packages.Need("podman", {"apt-get": "podman", "dnf": "podman"}),
+        system_packages.Need("runc", {"apt-get": "runc", "dnf": "runc"}),
         # Fedora has neither.
         system_packages.Need("lxd", {"apt-get": "lxd"}),
         system_packages.Need("lxc", {"apt-get": "lxd-client"}),
