@@ -49,6 +49,9 @@ class Elsewhere:
 
 _CI, _WORKFLOW, _ALL = ".ci/run", ".github/workflows/ci.yml", "tools/environment/_all.py"
 
+_LAUNCHERS = "tests/integration/launchers"
+_CONTAINED = f"{_LAUNCHERS}/contained.py"
+
 _HAND_OFFS = "tests/integration/survival/test_hand_offs.py"
 _READS = "tests/unit/plugins/plugin_utils/_kill_order/test_hand_offs.py"
 _CONTAINERS = "plugins/plugin_utils/_kill_order/containers.py"
@@ -115,9 +118,14 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
         _HOURS, "tests/integration/concurrency/test_concurrency.py", "def test_"
     ),
     command("ansible-builder build -f"): Elsewhere(
-        "it downloads base images from a registry",
-        "tools/environment/_gates.py",
-        'workshop.copy / "docs" / "guides" / "execution-environment.yml"',
+        "its base image is in a registry",
+        f"{_LAUNCHERS}/execution_environment.py",
+        '"build", "-f", DEFINITION.name, "-t", IMAGE',
+    ),
+    command("--execution-environment-image treekill-ee:1"): Elsewhere(
+        "it needs an execution environment",
+        _CONTAINED,
+        '"--mode", "stdout", "--execution-environment-image", IMAGE',
     ),
     command("make endurance ROUNDS=200"): Elsewhere(
         _HOURS, "tests/integration/concurrency/test_endurance.py", "def test_a_round_has_no_fault"
@@ -152,6 +160,17 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
         "it runs another project's tests",
         "docs/figures.md",
         "integration tests of ansible-runner pass",
+    ),
+    command("ansible-runner run --process-isolation"): Elsewhere(
+        _PART, _CONTAINED, '["--process-isolation", "--process-isolation-executable", "podman"]'
+    ),
+    command("ansible-navigator run"): Elsewhere(
+        _PART, _CONTAINED, 'programs.program("ansible-navigator"), "run"'
+    ),
+    command("podman stop"): Elsewhere(
+        _PART,
+        f"{_LAUNCHERS}/test_execution_environment.py",
+        '("stop", "--time", "30")',
     ),
     command("ansible-runner run"): Elsewhere(
         _PART, "tests/integration/launchers/fronts.py", '"ansible-runner"), "run"'
@@ -192,7 +211,7 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("podman rm --force NAME"): Elsewhere(_PART, _HAND_OFFS, '"rm", "--force", "mine"'),
     command("podman exec"): Elsewhere(_PART, "tests/integration/connections/podman.py", "podman"),
     command("podman kill"): Elsewhere(
-        _PART, "tests/support/trees/triggers.py", "As in a container"
+        _PART, f"{_LAUNCHERS}/test_execution_environment.py", '("kill",)'
     ),
 }
 

@@ -210,7 +210,7 @@ def test_the_lines_for_ansible_itself(lab: Lab, documented: Documented) -> None:
     [("", 99, True), (" --playbook-artifact-enable false", 254, False)],
     ids=["whole", "with artifacts"],
 )
-@runs(command("ansible-navigator run"))
+@runs(command("--execution-environment false"))
 def test_the_line_for_ansible_navigator(
     lab: Lab, documented: Documented, without: str, status: int, recap: bool
 ) -> None:

@@ -77,6 +77,21 @@ NO_ROW: dict[tuple[str, str, str], str] = {
         ): _PLAYBOOK
         for which in ("inner", "outer")
     },
+    **{
+        ("Front ends", front, "timeout"): _PLAYBOOK
+        for front in (
+            "ansible-navigator in an execution environment",
+            "ansible-navigator in an execution environment without artifacts",
+            "ansible-runner run in an execution environment",
+            "ansible-runner worker that starts an execution environment",
+            "ansible-runner worker inside an execution environment",
+        )
+    },
+    (
+        "Front ends",
+        "ansible-navigator in an execution environment without artifacts",
+        "KILL of main",
+    ): "as with artifacts",
     ("Connections", "ansible.netcommon.libssh", "timeout"): "the plugin does not notice it",
     (
         "Containers",
@@ -149,4 +164,17 @@ REMARKS: dict[tuple[str, str], str] = {
         "ansible-pull",
     ): "from a local git repository, with hosts that it reaches by ssh.",
     ("Front ends", "ansible-navigator"): "`--execution-environment false --mode stdout`.",
+    **{
+        ("Front ends", front): f"{remark}. KILL of main is `podman kill` of the container."
+        for front, remark in {
+            "ansible-navigator in an execution environment": "`--mode stdout`, and podman",
+            "ansible-runner run in an execution environment": "`--process-isolation`, and podman",
+            "ansible-runner worker that starts an execution environment": (
+                "as AWX runs a job on an execution node"
+            ),
+            "ansible-runner worker inside an execution environment": (
+                "as AWX runs a job in a container group, but with podman instead of Kubernetes"
+            ),
+        }.items()
+    },
 }
