@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Tuple
+from typing import Mapping, Sequence, Tuple
 
 from ._commands import SetupError
 
@@ -28,11 +28,23 @@ class Core:
     oldest_target: Version
     #: Whether molecule runs with it.
     molecule: bool = True
+    #: Whether it had a release when this was written. Until there is one, a candidate is installed.
+    released: bool = True
 
     @property
     def requirement(self) -> str:
         """Requirement for pip: the newest release of this minor version."""
         return f"ansible-core ~= {self.version}.0"
+
+    @property
+    def candidate(self) -> str:
+        """Requirement for pip if there is no release yet; empty if there is one."""
+        return "" if self.released else f"ansible-core ~= {self.version}.0b1"
+
+    def pythons(self) -> Sequence[Version]:
+        """Return the Pythons that the controller side supports, the oldest first."""
+        (major, oldest), (dummy, newest) = self.python
+        return [(major, minor) for minor in range(oldest, newest + 1)]
 
     def runs_on(self, python: Version) -> bool:
         """Whether this Python is one that the controller side supports."""
@@ -51,6 +63,7 @@ CORES: Mapping[str, Core] = {
         Core("2.19", ((3, 11), (3, 13)), (3, 8)),
         Core("2.20", ((3, 12), (3, 14)), (3, 9)),
         Core("2.21", ((3, 12), (3, 14)), (3, 9)),
+        Core("2.22", ((3, 13), (3, 15)), (3, 9), released=False),
     )
 }
 

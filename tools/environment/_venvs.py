@@ -11,14 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from ._commands import clean_environment, run, say
+from ._commands import SetupError, clean_environment, run, say
 from ._cores import Core, dotted
 from ._interpreters import Interpreter
 from ._paths import REQUIREMENTS, VENVS
+
+#: What pip prints if an index has no version that meets a requirement.
+NO_RELEASE = "No matching distribution found for ansible-core"
+
+#: Seconds after which a release is looked for in place of a candidate.
+CANDIDATE_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -50,17 +57,17 @@ class Venv:
 
 def core_venv(core: Core, interpreter: Interpreter) -> Venv:
     """Return the environment that Ansible and the tests run in."""
-    return ensure(f"core-{core.version}", interpreter, (core.requirement,), "core.txt")
+    return ensure(f"core-{core.version}", interpreter, core, "core.txt")
 
 
 def molecule_venv(core: Core, interpreter: Interpreter) -> Venv:
     """Return the environment of the molecule scenarios."""
-    return ensure(f"molecule-{core.version}", interpreter, (core.requirement,), "molecule.txt")
+    return ensure(f"molecule-{core.version}", interpreter, core, "molecule.txt")
 
 
 def lint_venv(core: Core, interpreter: Interpreter) -> Venv:
     """Return the environment of the linters."""
-    return ensure("lint", interpreter, (core.requirement,), "lint.txt")
+    return ensure("lint", interpreter, core, "lint.txt")
 
 
 def importer_venv(core: Core, interpreter: Interpreter) -> Venv:
@@ -68,7 +75,7 @@ def importer_venv(core: Core, interpreter: Interpreter) -> Venv:
 
     It pins packages that the linters need in newer versions.
     """
-    return ensure("importer", interpreter, (core.requirement,), "importer.txt")
+    return ensure("importer", interpreter, core, "importer.txt")
 
 
 def front_ends_venv(interpreter: Interpreter) -> Venv:
@@ -76,7 +83,7 @@ def front_ends_venv(interpreter: Interpreter) -> Venv:
 
     They need newer packages, and many more, than the tests themselves.
     """
-    return ensure(f"front-ends-{dotted(interpreter.version)}", interpreter, (), "front-ends.txt")
+    return ensure(f"front-ends-{dotted(interpreter.version)}", interpreter, None, "front-ends.txt")
 
 
 def old_host_venv(interpreter: Interpreter) -> Venv:
@@ -85,23 +92,47 @@ def old_host_venv(interpreter: Interpreter) -> Venv:
     No ansible-core runs there.
     """
     major, minor = interpreter.version
-    return ensure(f"host-{major}.{minor}", interpreter, (), "old-host.txt")
+    return ensure(f"host-{major}.{minor}", interpreter, None, "old-host.txt")
 
 
-def ensure(name: str, interpreter: Interpreter, requirements: Sequence[str], file: str) -> Venv:
-    """Return the environment of that name, made or made again if need be."""
+def ensure(name: str, interpreter: Interpreter, core: Core | None, file: str) -> Venv:
+    """Return the environment of that name, made or made again if need be.
+
+    It holds the packages of that file, and the core if one is given.
+    """
     venv = Venv(VENVS / name)
     path = REQUIREMENTS / file
     stamp = venv.path / "complete"
+    requirements = () if core is None else (core.requirement,)
     wanted = fingerprint(interpreter, (*requirements, path.read_text(encoding="utf-8")))
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        if core is not None and core.candidate:
+            upgrade(venv, core, stamp)
         return venv
     say(f"making {venv.path.name}: {', '.join((*requirements, path.name))} on {interpreter}")
     shutil.rmtree(str(venv.path), ignore_errors=True)
     run([interpreter.path, "-m", "venv", venv.path])
-    run([*pip_install(venv), *requirements, "-r", path])
+    try:
+        run([*pip_install(venv), *requirements, "-r", path])
+    except SetupError as error:
+        if core is None or not core.candidate or NO_RELEASE not in str(error):
+            raise
+        say(f"{core} has no release yet: {core.candidate}")
+        run([*pip_install(venv), core.candidate, "-r", path])
     stamp.write_text(wanted, encoding="ascii")
     return venv
+
+
+def upgrade(venv: Venv, core: Core, stamp: Path) -> None:
+    """Replace a release candidate by the release. It is looked for once a day."""
+    if time.time() - stamp.stat().st_mtime < CANDIDATE_SECONDS:
+        return
+    stamp.touch()
+    try:
+        run([*pip_install(venv), "--upgrade", core.requirement])
+    except SetupError as error:
+        # Without a network, and without a release, the candidate still serves.
+        say(f"{venv.path.name}: no release of {core}: {str(error).strip().splitlines()[-2]}")
 
 
 def pip_install(venv: Venv) -> Sequence[object]:
