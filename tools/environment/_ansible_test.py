@@ -17,9 +17,9 @@ from typing import Mapping, Sequence
 
 from ._commands import SetupError, run
 from ._cores import dotted
-from ._interpreters import interpreters
 from ._lint_setup import Workshop
 from ._lock import locked
+from ._made_pythons import every_python
 from ._paths import CACHE, HOME, IN_COLLECTIONS, ROOT
 from ._sources import copy_sources, make_repository, source_files
 from ._system_packages import SHELLCHECK, try_to_install
@@ -173,7 +173,7 @@ def environment(venv: Venv) -> Mapping[str, str]:
     """
     shutil.rmtree(str(INTERPRETERS), ignore_errors=True)
     INTERPRETERS.mkdir(parents=True)
-    for version, one in interpreters().items():
+    for version, one in every_python().items():
         (INTERPRETERS / f"python{dotted(version)}").symlink_to(one.path)
     folders = [
         str(venv.path / "bin"),

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Mapping
 
-from . import _collection, _system_packages, _venvs
+from . import _collection, _made_pythons, _system_packages, _venvs
 from ._commands import SetupError
-from ._cores import Core, Version, dotted
+from ._cores import CORES, Core, Version, core_named, dotted
 from ._interpreters import Interpreter, choose, forget_interpreters, interpreters
 from ._lock import locked
 from ._paths import IMPORTABLE
@@ -69,7 +69,10 @@ def choose_or_install(wanted: str | None, python: str | None) -> tuple[Core, Int
     """Choose a core and its Python.
 
     If a Python here lacks only the package for virtual environments, install it and choose again.
+    If the Python that was asked for is not here, make it.
     """
+    if python is not None:
+        make_missing(wanted, python)
     try:
         return choose(wanted, only(python))
     except SetupError:
@@ -80,8 +83,23 @@ def choose_or_install(wanted: str | None, python: str | None) -> tuple[Core, Int
     return choose(wanted, only(python))
 
 
+def make_missing(wanted: str | None, python: str) -> None:
+    """Make the Python that was asked for, if it is not here and runs the wanted core."""
+    cores = CORES.values() if wanted is None else (core_named(wanted),)
+    for version in {version for core in cores for version in core.pythons()}:
+        if dotted(version) == python:
+            _made_pythons.find_or_make(version)
+
+
 def only(python: str | None) -> Mapping[Version, Interpreter]:
-    """Return the Pythons of this machine, or the one of that version, such as 3.12."""
+    """Return the Pythons of this machine, or the one of that version, such as 3.12.
+
+    One that was made in .cache is taken only if it was asked for.
+    """
+    if python is None:
+        return interpreters()
     return {
-        version: one for version, one in interpreters().items() if python in (None, dotted(version))
+        version: one
+        for version, one in {**_made_pythons.all_made(), **interpreters()}.items()
+        if dotted(version) == python
     }

@@ -106,7 +106,7 @@ def test_nothing_survives_on_debian(
 
 # Pythons.
 
-PYTHONS = ((3, 6), (3, 7), (3, 8), (3, 9), (3, 10), (3, 12))
+PYTHONS = ((3, 6), (3, 7), (3, 8), (3, 9), (3, 10), (3, 12), (3, 14), (3, 15))
 
 #: The first of them in every run of the tests.
 OF_EACH_PYTHON = (
@@ -120,6 +120,9 @@ OF_EACH_PYTHON = (
 #: The oldest on the hosts of one core or another.
 OLDEST = ((3, 6), (3, 9))
 
+#: The oldest and the newest, which every run of the tests has.
+BOUNDS = (*OLDEST, PYTHONS[-1])
+
 
 @pytest.mark.parametrize(
     ("version", "row"),
@@ -128,7 +131,7 @@ OLDEST = ((3, 6), (3, 9))
             version,
             row,
             marks=[
-                *([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]),
+                *([] if row is OF_EACH_PYTHON[0] and version in BOUNDS else [rest]),
                 *shows(row.trigger, "Targets", f"Python {dotted(version)}"),
             ],
             id=f"{dotted(version)}, {row.name}",

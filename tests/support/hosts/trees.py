@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from tools.environment._debian_python import mirror as debian_mirror
 
 from . import state
 from .errors import HostsError, PackagesMissing
@@ -39,7 +40,6 @@ _PACKAGES = (
 )
 #: Packages of a host whose pid 1 is systemd: logind, and a bus for the units of users.
 _SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 
 def find(base: str) -> Path:
@@ -115,7 +115,7 @@ def _make(suite: str, tree: Path) -> None:
         f"--include={','.join(_PACKAGES)}",
         suite,
         str(partial),
-        mirror(),
+        debian_mirror(),
     ]
     environ = dict(os.environ)
     if in_user_namespace():
@@ -199,28 +199,6 @@ def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
         partial.rename(tree)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def mirror() -> str:
-    """Return the Debian mirror that this machine's apt uses; Debian's own if it names none."""
-    apt = Path("/etc/apt")
-    sources = [
-        apt / "sources.list",
-        *sorted(apt.glob("sources.list.d/*.list")),
-        *sorted(apt.glob("sources.list.d/*.sources")),
-    ]
-    for source in sources:
-        try:
-            text = source.read_text()
-        except OSError:
-            continue
-        # One-line format, `deb [options] URI suite`, and deb822, `URIs: URI`.
-        for uri in re.findall(
-            r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.MULTILINE
-        ):
-            if uri.rstrip("/").endswith("/debian"):
-                return str(uri)
-    return _DEFAULT_MIRROR
 
 
 def init_of(tree: Path) -> list[str]:

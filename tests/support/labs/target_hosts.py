@@ -19,8 +19,9 @@ from ansible.release import __version__
 
 from tests.support.hosts import Host, Lab, trees
 from tests.support.labs.lab_or_skip import lab_or_skip
+from tools.environment._commands import SetupError
 from tools.environment._cores import Version, core_named, dotted
-from tools.environment._interpreters import interpreters
+from tools.environment._made_pythons import OLDEST_MADE, every_python, find_or_make
 
 from . import become_hosts
 
@@ -71,7 +72,11 @@ def _prefix(version: Version) -> Path:
     core = core_named(dotted(tuple(int(part) for part in __version__.split(".")[:2])))
     if version < core.oldest_target:
         pytest.skip(f"{core} supports Python {dotted(core.oldest_target)} and later on hosts")
-    found = interpreters().get(version)
+    try:
+        # The oldest of them need libraries of their time: they are not made.
+        found = find_or_make(version) if version >= OLDEST_MADE else every_python().get(version)
+    except SetupError as error:
+        pytest.skip(str(error))
     if found is None:
         pytest.skip(f"this machine has no Python {dotted(version)}, neither of pyenv nor on PATH")
     asked = subprocess.run(

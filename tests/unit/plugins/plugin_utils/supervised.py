@@ -26,12 +26,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload.superviso
     Supervision,
 )
 
-from tools.environment._interpreters import interpreters
+from tools.environment._made_pythons import every_python
 
 PATIENCE = 60.0
 PYTHONS = {
     ".".join(map(str, version)): one.path
-    for version, one in sorted(interpreters().items())
+    for version, one in every_python().items()
     if version >= (3, 6)
 }
 #: Pythons that hosts have. The figures are about these.

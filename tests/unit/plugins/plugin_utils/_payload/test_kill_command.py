@@ -34,7 +34,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_comm
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end, need
-from tools.environment._interpreters import interpreters
+from tools.environment._made_pythons import every_python
 
 SHELLS = [
     shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])
@@ -83,7 +83,7 @@ def start(namespace: ProcessNamespace, kind: Kind) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    "python", interpreters().values(), ids=lambda one: ".".join(map(str, one.version))
+    "python", every_python().values(), ids=lambda one: ".".join(map(str, one.version))
 )
 def test_it_runs_on_every_python_that_hosts_have(namespace, python):
     tree = start(namespace, KINDS[0])
