@@ -312,9 +312,21 @@ def _has(holder: object, name: str) -> bool:
     if hasattr(holder, name) or _is_emptied(holder, name):
         return True
     return isinstance(holder, type) and any(
-        name in getattr(one, "__annotations__", ()) or _is_set_by(one, name)
-        for one in holder.__mro__
+        name in _annotated(one) or _is_set_by(one, name) for one in holder.__mro__
     )
+
+
+def _annotated(one: type) -> t.Collection[str]:
+    """Return the names that a class annotates.
+
+    Python 3.14 evaluates annotations when they are read. Those of a file without `from __future__
+    import annotations` may need names that are imported for type checkers only.
+    """
+    try:
+        lazily = importlib.import_module("annotationlib")
+    except ImportError:
+        return inspect.get_annotations(one)
+    return list(lazily.get_annotations(one, format=lazily.Format.FORWARDREF))
 
 
 def _is_emptied(holder: object, name: str) -> bool:

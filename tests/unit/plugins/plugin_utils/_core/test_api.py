@@ -247,5 +247,14 @@ def test_a_name_is_there_where_an_object_or_a_function_would_have_it(
     assert api._is_there(f"fake_core:{path}") is there
 
 
+def test_an_annotation_by_a_name_of_type_checkers_is_there(core: types.ModuleType):
+    """Python 3.14 evaluates it when it is read, and earlier ones keep it as text."""
+    lazily = "" if sys.version_info >= (3, 14) else "from __future__ import annotations\n"
+    source = f"{lazily}class Later:\n    noted: OfTypeCheckers\n"
+    exec(compile(source, "later.py", "exec", dont_inherit=True), vars(core))
+    assert api._is_there("fake_core:Later.noted")
+    assert not api._is_there("fake_core:Later.nothing")
+
+
 def test_a_module_that_is_gone_is_missing():
     assert not api._is_there("ansible.no_such_module:name")
