@@ -319,6 +319,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_g
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.connect import (
     connected_client,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.hidden_password import hide
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.ssh_client import Client
 
 display = Display()
@@ -341,6 +342,7 @@ class Connection(ConnectionBase):
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().set_options(*args, **kwargs)
+        hide(self.get_option("password"))
         guard_itself(self)
 
     def _connect(self) -> Connection:
