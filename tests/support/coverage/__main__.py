@@ -5,7 +5,8 @@
 """Program that writes docs/coverage.md, and what README.md takes from it.
 
 `python -m tests.support.coverage` makes both from the records of test runs. With names of sections
-it makes these sections again, and leaves the others as they are.
+it makes these sections again, and leaves the others as they are. With `--add` it adds the rows of
+ansible-cores that the page does not have yet, and keeps what other cores have shown.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ class Ended:
     python: str = ""  #: on the controller
 
 
+#: A cell without a row, and one with counts of rows that passed and failed.
+NONE = "**no row**"
+_COUNTS = re.compile(r"(?=.)(\d+)?(?:(?:, )?\*\*(\d+) FAILED\*\*)?")
+_RECORDED = re.compile(r"^Recorded on ansible-core (.*)\.$", re.MULTILINE)
+
 Cells = Mapping[tuple[str, str, str], list[Ended]]
 
 
@@ -99,6 +105,61 @@ def table(cells: Cells, page: str = "", again: Collection[str] = tuple(SECTIONS)
     return "\n".join(parts) + "\n"
 
 
+def added(cells: Cells, page: str) -> str:
+    """Return the page with the rows of the ansible-cores that it does not have yet."""
+    there = _cores_of(page)
+    cores = {core: {*pythons} for core, pythons in there.items()}
+    new: dict[str, dict[str, dict[str, list[Ended]]]] = defaultdict(lambda: defaultdict(dict))
+    for (section, subject, end), rows in cells.items():
+        fresh = [row for row in rows if row.core not in there]
+        new[section][subject][end] = fresh
+        for row in fresh:
+            cores.setdefault(row.core, set()).add(row.python)
+    kept = _sections_of(page)
+    parts = [page.split("\n## ", maxsplit=1)[0].rstrip("\n")]
+    for section, ends in SECTIONS.items():
+        lines = "\n".join(kept.get(section, [_of_section(section, [], {})])).split("\n")
+        shown = {line.split(" | ")[0].removeprefix("| "): line for line in lines if _is_row(line)}
+        for subject, of_subject in new[section].items():
+            if any(of_subject.values()):
+                before = shown.get(subject) or _row(subject, section, {})
+                shown[subject] = _row_added(before, [of_subject.get(end, []) for end in ends])
+        if shown:
+            head = [line for line in lines if not _is_row(line)]
+            under = next(at for at, line in enumerate(head) if line.startswith("|---")) + 1
+            table_rows = [shown[subject] for subject in sorted(shown, key=str.lower)]
+            parts.append("\n".join([*head[:under], *table_rows, *head[under:]]).rstrip("\n"))
+    text = "\n".join(parts) + "\n"
+    return _RECORDED.sub(lambda dummy: f"Recorded on ansible-core {_listed(cores)}.", text)
+
+
+def _is_row(line: str) -> bool:
+    return line.startswith("| ") and not line.startswith("| |")
+
+
+def _row_added(line: str, ended: list[list[Ended]]) -> str:
+    """Return a line of the page with the rows of further cores, a list of them for each column."""
+    subject, *shown, cores = line.removeprefix("| ").removesuffix("|").split(" | ")
+    for at, rows in enumerate(ended):
+        before = _COUNTS.fullmatch(shown[at])
+        outcomes = ["passed", "failed"] if before else []
+        known = [
+            Ended("", outcome, "")
+            for outcome, number in zip(outcomes, before.groups() if before else (), strict=True)
+            for dummy in range(int(number or 0))
+        ]
+        if rows and (known or shown[at] == NONE or any(row.outcome != "skipped" for row in rows)):
+            shown[at] = _cell([*known, *rows], shown[at])
+    passed = {
+        ".".join(row.core.split(".")[:2])
+        for rows in ended
+        for row in rows
+        if row.outcome == "passed"
+    }
+    listed = sorted({*filter(None, cores.strip().split(", ")), *passed}, key=natural)
+    return f"| {subject} | {' | '.join(shown)} | {', '.join(listed)} |"
+
+
 def _sections_of(page: str) -> dict[str, list[str]]:
     """Return the text of each section of a page."""
     parts = page.split("\n## ")[1:]
@@ -107,7 +168,7 @@ def _sections_of(page: str) -> dict[str, list[str]]:
 
 def _cores_of(page: str) -> dict[str, set[str]]:
     """Return the cores on which a page was recorded, and the Pythons of each."""
-    found = re.search(r"^Recorded on ansible-core (.*)\.$", page, re.MULTILINE)
+    found = _RECORDED.search(page)
     cores: dict[str, set[str]] = defaultdict(set)
     for core, pythons in re.findall(r"(\S+) \(Python ([^)]*)\)", found[1] if found else ""):
         cores[core] = {*pythons.split(", ")}
@@ -133,26 +194,29 @@ def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
         f"| | {' | '.join(ends)} | ansible-core |",
         "|---" * (len(ends) + 2) + "|",
     ]
-    for subject in subjects:
-        ended = [row for end in ends for row in cells.get((section, subject, end), ())]
-        cores = sorted(
-            {".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"},
-            key=natural,
-        )
-        shown = [
-            _cell(
-                cells.get((section, subject, end), []),
-                NO_ROW.get((section, subject, end), NO_ROWS.get((section, end), "**no row**")),
-            )
-            for end in ends
-        ]
-        lines.append(f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |")
+    lines += [_row(subject, section, cells) for subject in subjects]
     remarks = [
         f"- {subject}: {REMARKS[section, subject]}"
         for subject in subjects
         if (section, subject) in REMARKS
     ]
     return "\n".join([*lines, *(["", *remarks] if remarks else [])])
+
+
+def _row(subject: str, section: str, cells: Cells) -> str:
+    ends = SECTIONS[section]
+    ended = [row for end in ends for row in cells.get((section, subject, end), ())]
+    cores = sorted(
+        {".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=natural
+    )
+    shown = [
+        _cell(
+            cells.get((section, subject, end), []),
+            NO_ROW.get((section, subject, end), NO_ROWS.get((section, end), NONE)),
+        )
+        for end in ends
+    ]
+    return f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |"
 
 
 def _cell(rows: list[Ended], otherwise: str) -> str:
@@ -171,13 +235,18 @@ def main(arguments: list[str]) -> int:
     """Write both files."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.coverage")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
-    again = parser.parse_args(arguments).sections or tuple(SECTIONS)
+    parser.add_argument("--add", action="store_true", help="add what other cores have shown")
+    options = parser.parse_args(arguments)
+    again = options.sections or tuple(SECTIONS)
     cells = {
         where: rows
         for where, rows in read(sorted(RECORDS.glob("*.json"))).items()
         if where[0] in again
     }
-    TABLE.write_text(table(cells, TABLE.read_text(encoding="utf-8"), again), encoding="utf-8")
+    page = TABLE.read_text(encoding="utf-8")
+    TABLE.write_text(
+        added(cells, page) if options.add else table(cells, page, again), encoding="utf-8"
+    )
     README.write_text(
         with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")),
         encoding="utf-8",

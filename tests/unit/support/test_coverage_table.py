@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.coverage import covers
-from tests.support.coverage.__main__ import TABLE, Ended, table
+from tests.support.coverage.__main__ import TABLE, Ended, added, table
 from tests.support.coverage.notes import ENDS
 from tests.support.coverage.supported import README, supported, with_supported
 
@@ -59,6 +59,42 @@ def test_one_section_is_made_again_and_the_others_stay() -> None:
     assert line(page, "su") == "| su | 1 | **no row** | **no row** | 2.21 |"
     assert "Recorded on ansible-core 2.16.19 (Python 3.12), 2.21.5 (Python 3.13)." in page
     assert page.index("## Become") < page.index("## Hand-offs")
+
+
+def test_the_rows_of_another_core_are_added() -> None:
+    before = table(
+        {
+            (*DOCKER, "interrupt"): [
+                Ended("2.21.5", "passed", "", "3.13"),
+                Ended("2.21.5", "failed", "", "3.13"),
+            ],
+            (*DOCKER, "timeout"): [Ended("2.21.5", "skipped", "no engine", "3.13")],
+            ("Become", "su", "interrupt"): [Ended("2.21.5", "passed", "", "3.13")],
+            ("Targets", "Debian sid", "interrupt"): [Ended("2.21.5", "passed", "", "3.13")],
+        }
+    )
+    new = {
+        (*DOCKER, "interrupt"): [
+            Ended("2.22.0rc1", "passed", "", "3.14"),
+            Ended("2.21.5", "passed", "", "3.13"),
+        ],
+        (*DOCKER, "KILL of main"): [Ended("2.22.0rc1", "failed", "", "3.14")],
+        (*DOCKER, "timeout"): [Ended("2.22.0rc1", "skipped", "no room", "3.14")],
+        ("Become", "doas", "timeout"): [Ended("2.22.0rc1", "passed", "", "3.14")],
+        ("Hand-offs", "at", "interrupt"): [Ended("2.22.0rc1", "passed", "", "3.14")],
+    }
+    page = added(new, before)
+    assert line(page, "docker") == (
+        "| docker | 2, **1 FAILED** | **1 FAILED** | not run: no engine | 2.21, 2.22 |"
+    )
+    assert line(page, "su") == line(before, "su")
+    assert line(page, "doas") == "| doas | **no row** | **no row** | 1 | 2.22 |"
+    assert page.index("| doas |") < page.index("| su |")
+    assert line(page, "at") == "| at | 1 | 2.22 |"
+    assert "Recorded on ansible-core 2.21.5 (Python 3.13), 2.22.0rc1 (Python 3.14)." in page
+    assert page.index("| Debian sid |") < page.index("- Debian sid: ")
+    assert added(new, page) == page, "once"
+    assert added({}, TABLE.read_text(encoding="utf-8")) == TABLE.read_text(encoding="utf-8")
 
 
 def test_the_page_is_kept_as_it_is_where_nothing_is_made_again() -> None:
