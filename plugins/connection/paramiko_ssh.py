@@ -316,10 +316,10 @@ from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import (
     guard_itself,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.core_secrets import hide
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.connect import (
     connected_client,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.hidden_password import hide
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.ssh_client import Client
 
 display = Display()

@@ -24,6 +24,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.masked_wo
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
     COMMAND_CHARACTERS,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.core_secrets import hidden_parts
 
 #: Names of options and parameters whose values are never shown, declared no_log or not.
 _NAMES_SECRET = re.compile(r"(?:pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
@@ -58,9 +59,13 @@ def leaves(value: object, name: str = "") -> t.Iterator[tuple[str, str]]:
 def arguments_of(arguments: object) -> tuple[list[tuple[str, str]], bool]:
     """Return the arguments that are needed for the masks of a task, and whether they are all.
 
-    Values whose names look secret come first.
+    Values whose names look secret come first. So do the parts of others that core hides: such a
+    part has the name `secret`.
     """
-    pairs = sorted(leaves(arguments), key=lambda pair: not _NAMES_SECRET.search(pair[0]))
+    pairs = list(leaves(arguments))
+    hidden = {part for dummy, text in pairs for part in hidden_parts(text)}
+    pairs += [("secret", part) for part in sorted(hidden)]
+    pairs.sort(key=lambda pair: not _NAMES_SECRET.search(pair[0]))
     return pairs[:_MAX_VALUES], len(pairs) <= _MAX_VALUES
 
 

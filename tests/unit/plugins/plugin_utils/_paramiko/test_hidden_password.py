@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.hidden_password import hide
 
 PASSWORD = "correct horse"
 
@@ -57,8 +56,3 @@ def test_the_password_of_a_connection_is_hidden(tmp_path: Path, connection: str)
 def test_without_such_a_connection_it_is_shown(tmp_path: Path):
     """The control: the value as such is no secret."""
     assert f"it is {PASSWORD}" in play(tmp_path, "ansible.builtin.local")
-
-
-@pytest.mark.parametrize("password", [None, ""])
-def test_a_connection_without_a_password_hides_nothing(password: str | None):
-    hide(password)
