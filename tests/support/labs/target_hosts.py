@@ -32,6 +32,12 @@ _IMPORTS = (
     "sys.version_info[:2])"
 )
 
+#: Prints the prefix that a Python was built for. One that was made in .cache has another one.
+_BUILT_FOR = (
+    "import sysconfig; "
+    "print(__import__(sysconfig._get_sysconfigdata_name()).build_time_vars['prefix'])"
+)
+
 #: Prefixes that hold the programs of the whole machine: a host can't get only a Python out of
 #: these.
 _SHARED = (Path("/usr"), Path("/usr/local"))
@@ -79,14 +85,7 @@ def _prefix(version: Version) -> Path:
         pytest.skip(str(error))
     if found is None:
         pytest.skip(f"this machine has no Python {dotted(version)}, neither of pyenv nor on PATH")
-    asked = subprocess.run(
-        [found.path, "-c", "import sys; print(sys.base_prefix)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-    prefix = Path(asked.stdout.strip())
+    prefix = Path(_asked(found.path, "import sys; print(sys.base_prefix)"))
     if prefix in _SHARED:
         pytest.skip(
             f"Python {dotted(version)} has no directory of its own to be given to a host, it is "
@@ -95,12 +94,30 @@ def _prefix(version: Version) -> Path:
     return prefix
 
 
+def _asked(python: str, program: str) -> str:
+    """Return what a Python of this machine prints."""
+    return subprocess.run(
+        [python, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    ).stdout.strip()
+
+
 def _give(host: Host, version: Version, prefix: Path) -> None:
     host.hide_python()
     # A user's home may be a part of the path.
     for parent in [*prefix.parents][:-1]:
         host.run(["chmod", "a+x", str(parent)])
     (host.root / "usr/bin/python3").symlink_to(prefix / f"bin/python{dotted(version)}")
+    built_for = Path(_asked(str(prefix / f"bin/python{dotted(version)}"), _BUILT_FOR))
+    if built_for != prefix:
+        # Started by another name, as some processes of the tree are, it looks for its library where
+        # it was built for.
+        library = host.root / built_for.relative_to("/") / f"lib/python{dotted(version)}"
+        library.parent.mkdir(parents=True, exist_ok=True)
+        library.symlink_to(prefix / f"lib/python{dotted(version)}")
     answers = host.ssh(f'for become in "" "sudo -n"; do $become python3 -c "{_IMPORTS}"; done')
     if answers.returncode:
         pytest.skip(
