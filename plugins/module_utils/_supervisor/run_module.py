@@ -28,7 +28,8 @@ def run_module(arguments: "Sequence[str]") -> None:
     for leftover in [leftover for leftover in main if not leftover.startswith("__")]:
         del main[leftover]
     main["__file__"] = name
-    main["__cached__"] = None
+    if sys.version_info < (3, 15):
+        main["__cached__"] = None
     sys.argv[:] = arguments or [""]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[sys.orig_argv.index("-c") :] = arguments

@@ -10,6 +10,7 @@ Two such accounts can be compared.
 from __future__ import annotations
 
 import ast
+import os
 import re
 from typing import Any
 
@@ -184,16 +185,36 @@ sys.stdout.write(repr(seen) + "\n")
 IMPORTED = {"_ctypes", "_signal", "_socket", "_struct", "binascii", "select"}
 
 
+def is_of_libffi(kind: str, flags: list[str]) -> bool:
+    """Whether a descriptor is one that libffi opens for itself as soon as ctypes is imported.
+
+    Later versions of libffi do so. No program that the module executes has it. The supervisor can't
+    close it: libffi would map whatever has the number later.
+    """
+    is_closed_at_exec = any(int(line.split()[-1], 8) & os.O_CLOEXEC for line in flags)
+    return "/libffi.so" in kind and is_closed_at_exec
+
+
 def seen(out: bytes) -> dict[str, Any]:
     """Return what the module saw, without what differs from one process to the next.
 
-    That is pids, and the numbers of pipes.
+    That is pids, the numbers of pipes, and descriptors of libffi.
     """
     account: dict[str, Any] = ast.literal_eval(out.decode().strip().splitlines()[-1])
-    account["descriptors"] = [
-        [number, re.sub(r"(?<=:)\[[0-9]+\]", "", kind), flags]
-        for number, kind, flags in account["descriptors"]
+    of_libffi = [
+        int(number) for number, kind, flags in account["descriptors"] if is_of_libffi(kind, flags)
     ]
+
+    def without_them(number: str) -> str:
+        return str(int(number) - sum(one < int(number) for one in of_libffi))
+
+    account["descriptors"] = [
+        [without_them(number), re.sub(r"(?<=:)\[[0-9]+\]", "", kind), flags]
+        for number, kind, flags in account["descriptors"]
+        if int(number) not in of_libffi
+    ]
+    if account.get("terminal", "").isdigit():
+        account["terminal"] = without_them(account["terminal"])
     account["names"] = [
         [name, kind, re.sub(r" at 0x[0-9a-f]+", "", text)] for name, kind, text in account["names"]
     ]
