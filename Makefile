@@ -25,7 +25,7 @@ help:  ## this list
 	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
 	@sed -n 's/^\([a-z%-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-test:  ## lint, all tests, molecule scenarios and the nearest of ansible-core's own targets, on one core (default: the newest that the Pythons here can run)
+test:  ## lint, all tests, molecule scenarios and the nearest of ansible-core's own targets, on one core (default: the newest release that the Pythons here can run)
 	@$(ENVIRONMENT) test $(ON_CORE) -- $(PYTEST_ARGS)
 
 test-all-cores:  ## the same on every supported core; names those that cannot run here

@@ -141,6 +141,8 @@ def choose(
 ) -> tuple[Core, Interpreter]:
     """Return the wanted core, or the newest that runs here, with its Python.
 
+    One without a release is chosen if it is wanted, or if no other one runs here.
+
     Raises SetupError that names what is missing.
     """
     if wanted:
@@ -150,7 +152,7 @@ def choose(
             raise SetupError(reason_missing(core, available))
         return core, found
     passed_over: Sequence[Core] = ()
-    for core in reversed(list(CORES.values())):
+    for core in sorted(reversed(list(CORES.values())), key=lambda core: not core.released):
         found = interpreter_for(core, available)
         if found:
             if passed_over:
