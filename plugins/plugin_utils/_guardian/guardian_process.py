@@ -22,7 +22,6 @@ import os
 import resource
 import signal
 import socket
-import threading
 import time
 import traceback
 import typing as t
@@ -30,6 +29,7 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.server import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
@@ -44,9 +44,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork impor
     forking,
     leave_parent,
 )
-
-if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.server import Guardian
 
 #: Seconds to wait for another process of the run that starts a guardian. That takes some 20 ms,
 #: unless the process is frozen.
@@ -133,10 +130,6 @@ def _start(
     # It is bound before the fork. Every process that looks for the guardian finds it,
     # even if it has not run yet.
     listener = endpoint.listen(path)
-    if threading.active_count() > 1:
-        # A thread may import one of these files during the fork. In the guardian that import never
-        # ends, and the guardian would wait for it for ever.
-        _import_guardian()
     starter_end, writer_end = socket.socketpair()
     share()
     gc.freeze()
@@ -164,18 +157,6 @@ def _start(
     with starter_end:
         if recorder.records:
             _await_journal(run, recorder, starter_end)
-
-
-def _import_guardian() -> type[Guardian]:
-    """Return the class, whose imports cost more than the fork: the main process needs few of them.
-
-    The guardian imports them while the main process goes on.
-    """
-    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.server import (  # noqa: PLC0415
-        Guardian,
-    )
-
-    return Guardian
 
 
 def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
@@ -303,8 +284,7 @@ def _be_guardian(
         if recorder.records:
             recorder.start_writer(writer_end)
         writer_end.close()
-        guardian = _import_guardian()
-        guardian(run, main, listener, path, pipes, recorder, page=page).serve()
+        Guardian(run, main, listener, path, pipes, recorder, page=page).serve()
     except BaseException:
         _leave_word(path)
         raise

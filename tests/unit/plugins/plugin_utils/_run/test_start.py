@@ -76,7 +76,6 @@ if len(sys.argv) > 1:
     keep_bytecode()
 builtins.compile = count
 from {PACKAGE}.plugin_utils._run import start_run
-from {PACKAGE}.plugin_utils._guardian import server
 from {PACKAGE}.module_utils._tree import search
 print(sum("/plugins/" in name for name in compiled), start_run.__name__, search.__file__)
 """
@@ -111,41 +110,3 @@ def test_files_of_others_are_left_to_their_importers() -> None:
     for name in ("json", "ansible.cli", "ansible_collections.other.own.plugins.plugin_utils._core"):
         assert OwnFinder.find_spec(name, ["/usr/lib/python3"]) is None
     assert OwnFinder.find_spec(f"{PACKAGE}.plugin_utils._core.absent", ["/absent"]) is None
-
-
-def test_the_main_process_imports_nothing_that_the_guardian_alone_needs() -> None:
-    """The control: the guardian's own file does import them."""
-    names = ("_kill_order.dispatcher", "_kill_order.kill_order", "_guardian.interruption")
-    said = said_by(
-        f"""
-import sys
-from {PACKAGE}.plugin_utils._run import patch_actions, start_run
-def imported():
-    return [name for name in {names} if "{PACKAGE}.plugin_utils." + name in sys.modules]
-print(imported())
-from {PACKAGE}.plugin_utils._guardian import server
-print(imported() == [*{names}])
-"""
-    )
-    assert said.split("\n") == ["[]", "True"]
-
-
-def test_a_program_with_threads_imports_the_guardian_before_the_fork() -> None:
-    """Another thread may hold the lock of an import at the fork. The control has one thread."""
-    program = f"""
-import os, sys, threading
-from {PACKAGE}.plugin_utils._guardian import guardian_process
-from {PACKAGE}.plugin_utils._system.processes import identify
-if len(sys.argv) > 1:
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
-seen = []
-def fork_away(be):
-    seen.append("{PACKAGE}.plugin_utils._guardian.server" in sys.modules)
-    raise OSError
-guardian_process._fork_away = fork_away
-try:
-    guardian_process.ensure("00000000000000aa", identify(os.getpid()))
-except OSError:
-    print(seen)
-"""
-    assert (said_by(program), said_by(program, "thread")) == ("[False]", "[True]")
