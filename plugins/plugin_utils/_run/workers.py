@@ -134,4 +134,11 @@ class OwnWorkers:
             worker.kill()
 
     def _alive(self) -> list[WorkerProcess]:
-        return [worker for worker in self._workers if worker.is_alive()]
+        return [worker for worker in self._workers if _is_alive(worker)]
+
+
+def _is_alive(worker: WorkerProcess) -> bool:
+    try:
+        return worker.is_alive()
+    except ValueError:
+        return False  # core has closed it, which it does with those that have ended
