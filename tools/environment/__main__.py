@@ -51,7 +51,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     top.add_argument(
         "--core",
         metavar="X.Y",
-        help=f"one of {', '.join(CORES)}; default: the newest release that the Pythons here can run",
+        help=f"one of {', '.join(CORES)}; default: the newest release that can run here",
     )
     top.add_argument(
         "--python", metavar="X.Y", help="that it runs on; default: the newest here that it supports"

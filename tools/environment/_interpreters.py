@@ -152,7 +152,8 @@ def choose(
             raise SetupError(reason_missing(core, available))
         return core, found
     passed_over: Sequence[Core] = ()
-    for core in sorted(reversed(list(CORES.values())), key=lambda core: not core.released):
+    newest_first = [*reversed(list(CORES.values()))]
+    for core in sorted(newest_first, key=lambda core: not core.released):
         found = interpreter_for(core, available)
         if found:
             if passed_over:
