@@ -111,31 +111,35 @@ def share() -> None:
 
 
 def prepare() -> None:
-    """Get the programs, or start to make them, which is about 150 ms of work.
+    """Start to read the programs, or to make them, which is about 150 ms of work.
 
     After that, this process and those that share its memory have them at hand. A separate process
-    makes them, so that the 3 MB for it are freed again. No other process waits for it.
+    does it, so that the 3 MB for it are freed again, and no other process waits for the disk.
 
     Raises:
         OSError: there can be no other process.
     """
     if _Made.shared is None:
         share()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.fork() == 0:
+                _read_or_make()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _read_or_make() -> None:
     file = ProgramFile()
     kept = file.read()
     if kept is not None:
         _publish(kept)
         return
-    pid = os.fork()
-    if pid == 0:
-        try:
-            if os.fork() == 0:
-                made = _content(_assemble())
-                _publish(made)
-                file.write(made)
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
+    made = _content(_assemble())
+    _publish(made)
+    file.write(made)
 
 
 def programs() -> Programs:

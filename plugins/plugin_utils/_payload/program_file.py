@@ -22,12 +22,18 @@ _PLUGINS = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _sources() -> list[pathlib.Path]:
-    """Return all files that the programs are made from, and those that make them."""
-    return [*_PLUGINS.glob("module_utils/_*/*.py"), *pathlib.Path(__file__).parent.glob("*.py")]
+    """Return all files that the programs are made from, and those that make them.
+
+    Return none if the former are not found.
+    """
+    of_hosts = [*_PLUGINS.glob("module_utils/_*/*.py")]
+    return [*of_hosts, *pathlib.Path(__file__).parent.glob("*.py")] if of_hosts else []
 
 
-def _digest(sources: t.Iterable[pathlib.Path]) -> bytes:
-    """Return a value that all names and texts decide; empty if a file can't be read."""
+def _digest(sources: t.Sequence[pathlib.Path]) -> bytes:
+    """Return a value that all names and texts decide; empty if there is no file, or no access."""
+    if not sources:
+        return b""
     whole = hashlib.sha256()
     try:
         for source in sorted(sources):
@@ -59,9 +65,11 @@ class ProgramFile:
         )
 
     def read(self) -> bytes | None:
-        """Return the content; None if there is none of these sources, or if it is damaged."""
+        """Return the content; None if it is not of these sources, or is damaged."""
         try:
             with open(self._path, "rb") as file:
+                if os.fstat(file.fileno()).st_mode & 0o022:
+                    return None  # other users may write it
                 head, content = file.read(hashlib.sha256().digest_size), file.read()
         except OSError:
             return None
@@ -78,7 +86,8 @@ class ProgramFile:
             and self._of_sources == _digest(self._sources)
         ):
             loader = SourceFileLoader(__name__, __file__)
-            loader.set_data(self._path, self._head(content) + content)
+            # Whatever the umask is: no other user may write a program that runs on hosts.
+            loader.set_data(self._path, self._head(content) + content, _mode=0o644)
 
     def _head(self, content: bytes) -> bytes:
         return hashlib.sha256(self._of_sources + content).digest()

@@ -86,7 +86,7 @@ print(sum("/plugins/" in name for name in compiled), start_run.__name__, search.
     assert list(tmp_path.rglob("start_run.*.pyc"))
 
 
-def test_a_changed_file_is_compiled_again(tmp_path: Path) -> None:
+def test_a_changed_file_is_compiled_again_and_so_is_damaged_bytecode(tmp_path: Path) -> None:
     world = tmp_path / "plugin_utils" / "_new"
     world.mkdir(parents=True)
     program = f"""
@@ -101,7 +101,14 @@ print(file.VALUE)
 """
     (world / "file.py").write_text("VALUE = 'first'\n")
     assert said_by(program) == "first"
-    assert list((world / "__pycache__").glob("file.*.pyc"))
+    (bytecode,) = (world / "__pycache__").glob("file.*.pyc")
+    whole = bytecode.read_bytes()
+    # As a full disk leaves it: Python itself would refuse to import the file from then on.
+    for length in (4, 20, len(whole) - 1):
+        bytecode.write_bytes(whole[:length])
+        assert said_by(program) == "first"
+    assert said_by(program) == "first"
+    assert bytecode.read_bytes() == whole
     (world / "file.py").write_text("VALUE = 'the next one'\n")
     assert said_by(program) == "the next one"
 
