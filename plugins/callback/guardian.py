@@ -49,12 +49,9 @@ import typing as t
 
 from ansible.plugins.callback import CallbackBase
 from ansible.release import __version__ as core_version
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.bytecode import keep_bytecode
-
-keep_bytecode()  # before all other files of the collection
-
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill import outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.bytecode import keep_bytecode
 
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
@@ -81,6 +78,7 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        keep_bytecode()  # before most files of the collection are imported
         self._run: GuardedRun | None = None
         self._begun = False
         self._after: AfterPlan | None = None

@@ -431,4 +431,8 @@ options:
 
     #: For actions and modules: the same options as task arguments. They have no default: an option
     #: that a task does not set comes from the variables, the environment and ansible.cfg.
-    ARGUMENTS = _Arguments()
+    ARGUMENTS = ""
+
+
+# ansible-test reads the texts above without an import, and wants a text for each of them.
+ModuleDocFragment.ARGUMENTS = _Arguments()  # type: ignore[assignment]

@@ -139,6 +139,6 @@ class OwnWorkers:
 
 def _is_alive(worker: WorkerProcess) -> bool:
     try:
-        return worker.is_alive()
+        return bool(worker.is_alive())
     except ValueError:
         return False  # core has closed it, which it does with those that have ended

@@ -85,17 +85,16 @@ def docker_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
 def lxd_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
     """Function that returns two containers of LXD, for the name of the connection plugin."""
     try:
-        with (
-            lxd.containers(2) as (directory, hosts),
-            _environ(PATH=f"{directory}/bin:{os.environ['PATH']}", **lxd.environ_of(directory)),
-        ):
-            yield lambda plugin: TransportLab(
-                directory,
-                plugin,
-                hosts,
-                {**PYTHON, "ansible_connection": plugin},
-                has_pulses=True,
-            )
+        with lxd.containers(2) as (directory, hosts):
+            path = f"{directory}/bin:{os.environ['PATH']}"
+            with _environ(PATH=path, **lxd.environ_of(directory)):
+                yield lambda plugin: TransportLab(
+                    directory,
+                    plugin,
+                    hosts,
+                    {**PYTHON, "ansible_connection": plugin},
+                    has_pulses=True,
+                )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
 
