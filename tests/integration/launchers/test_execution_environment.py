@@ -40,6 +40,8 @@ from . import contained, ends, execution_environment
 from .contained import Contained
 from .execution_environment import IMAGE, OTHER, Engine
 
+pytestmark = rest  # The environment takes minutes to build.
+
 #: First words of the line with which a guarded run begins at -v.
 GUARDS = re.compile(r"treekill\.remote \S+ guards all tasks of run [0-9a-f]{16}\.")
 
