@@ -322,11 +322,18 @@ def _annotated(one: type) -> t.Collection[str]:
     Python 3.14 evaluates annotations when they are read. Those of a file without `from __future__
     import annotations` may need names that are imported for type checkers only.
     """
-    try:
-        lazily = importlib.import_module("annotationlib")
-    except ImportError:
-        return inspect.get_annotations(one)
+    lazily = _annotationlib()
+    if lazily is None:
+        return t.cast("t.Collection[str]", getattr(one, "__annotations__", ()))
     return list(lazily.get_annotations(one, format=lazily.Format.FORWARDREF))
+
+
+@functools.cache
+def _annotationlib() -> types.ModuleType | None:
+    try:
+        return importlib.import_module("annotationlib")
+    except ImportError:
+        return None
 
 
 def _is_emptied(holder: object, name: str) -> bool:
