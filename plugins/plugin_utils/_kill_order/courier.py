@@ -22,7 +22,10 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    ProcessId,
+    descendants,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import MessageError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
     LeaseResult,
@@ -45,7 +48,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
     read_ready,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    LocalTable,
+    kill_all,
+)
 
 #: Seconds for the connection, become and the pass, without the grace period. The ConnectTimeout
 #: that Ansible gives OpenSSH is 10.
@@ -154,6 +160,7 @@ class Courier:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
+        clients = self._clients()
         # The courier's session: a hanging ssh client ends with it. The courier leads that group
         # until it is waited for, so the pid is still its own.
         try:
@@ -164,7 +171,18 @@ class Courier:
             pass
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
+        kill_all(clients)
         self._on_end(self, result)
+
+    def _clients(self) -> list[ProcessId]:
+        """Return what the courier has started and waits for.
+
+        Core starts an ssh client that asks for a password in a session of its own.
+        """
+        table = LocalTable()
+        below = descendants([self._pid], table.children, lambda pid: False)
+        found = (table.process(pid) for pid in below)
+        return [process.id for process in found if process is not None]
 
 
 def _leave_room(descriptor: int) -> None:

@@ -55,6 +55,14 @@ def resume_tree(process: ProcessId) -> None:
                 signaller.send(below.id, signal.SIGCONT)
 
 
+def kill_all(processes: t.Iterable[ProcessId]) -> None:
+    """Send SIGKILL to those that are alive. Those of another user stay as they are."""
+    signaller = Signaller(LocalTable().process)
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            signaller.send(process, signal.SIGKILL)
+
+
 def identify(pid: int) -> ProcessId:
     """Return the identity of a process that is known to exist: this one or its parent.
 
