@@ -57,6 +57,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 #: that Ansible gives OpenSSH is 10.
 ATTEMPT_TIMEOUT = 30.0
 
+#: Programs that core starts for a connection by OpenSSH.
+_SSH_CLIENTS = ("ssh", "sshpass")
+
 #: Seconds that a courier gets each time that there is a reason for its delay.
 _MORE_TIME_SECONDS = 5.0
 
@@ -175,13 +178,14 @@ class Courier:
         self._on_end(self, result)
 
     def _clients(self) -> list[ProcessId]:
-        """Return what the courier has started and waits for.
+        """Return the ssh clients of the courier.
 
-        Core starts an ssh client that asks for a password in a session of its own.
+        Core starts one that asks for a password in a session of its own. A kill pass on this
+        machine is below the courier, too. It goes on, since it may have stopped a tree.
         """
         table = LocalTable()
         below = descendants([self._pid], table.children, lambda pid: False)
-        found = (table.process(pid) for pid in below)
+        found = (table.process(pid) for pid in below if table.program(pid) in _SSH_CLIENTS)
         return [process.id for process in found if process is not None]
 
 
