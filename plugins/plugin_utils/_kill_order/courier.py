@@ -127,7 +127,8 @@ class Courier:
     def _read(self) -> None:
         chunk = read_ready(self._pipe)
         if chunk is None:
-            self._finish(self._result())
+            self._end()
+            self._on_end(self, self._result())
         else:
             self._answer += chunk
 
@@ -145,27 +146,59 @@ class Courier:
     def abandon(self) -> None:
         """End the courier without a result. What it has started on the host goes on there."""
         self._on_end = lambda courier, result: None
-        self._finish(LeaseResult(Outcome.UNREACHABLE, "not waited for"))
+        self._break_off("not waited for")
 
     def _give_up(self) -> None:
         if self._has_reason():
             self._limit = self._loop.after(_MORE_TIME_SECONDS, self._give_up)
             return
         limit = self._loop.clock() - self.began
-        table = LocalTable()
-        passwords = shared_passwords(
-            table, descendants([self._pid], table.children, lambda pid: False)
-        )
-        self._finish(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
-        forget(passwords)
+        self._break_off(f"no answer within {limit:.0f} s")
 
-    def _finish(self, result: LeaseResult) -> None:
+    def _break_off(self, reason: str) -> None:
+        """End the courier before its answer, with its clients, and remove their passwords."""
+        try:
+            self._stop()
+            table = LocalTable()
+            below = descendants([self._pid], table.children, lambda pid: False)
+            passwords = shared_passwords(table, below)
+            clients = self._clients(table, below)
+        finally:
+            self._end()
+        kill_all(clients)
+        forget(passwords)
+        self._on_end(self, LeaseResult(Outcome.UNREACHABLE, reason))
+
+    def _stop(self) -> None:
+        """Stop the courier, so that it starts no client that is not seen.
+
+        It is still to be waited for.
+        """
+        os.kill(self._pid, signal.SIGSTOP)
+        # macOS has no waitid before Python 3.13, and no table of processes to look at.
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def _clients(self, table: LocalTable, below: list[int]) -> list[ProcessId]:
+        """Return the ssh clients, and forks of the courier that are about to become one.
+
+        Core starts a client that asks for a password in a session of its own. A kill pass on this
+        machine is below the courier, too. It goes on, since it may have stopped a tree.
+        """
+        fork = table.arguments(self._pid)
+        found = (
+            table.process(pid)
+            for pid in below
+            if table.program(pid) in _SSH_CLIENTS or table.arguments(pid) == fork
+        )
+        return [process.id for process in found if process is not None]
+
+    def _end(self) -> None:
+        """End the courier and its session. Without an answer, a client may hang there."""
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
-        clients = self._clients()
-        # The courier's session: a hanging ssh client ends with it. The courier leads that group
-        # until it is waited for, so the pid is still its own.
+        # The courier leads that group until it is waited for, so the pid is still its own.
         try:
             os.killpg(self._pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -174,19 +207,6 @@ class Courier:
             pass
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
-        kill_all(clients)
-        self._on_end(self, result)
-
-    def _clients(self) -> list[ProcessId]:
-        """Return the ssh clients of the courier.
-
-        Core starts one that asks for a password in a session of its own. A kill pass on this
-        machine is below the courier, too. It goes on, since it may have stopped a tree.
-        """
-        table = LocalTable()
-        below = descendants([self._pid], table.children, lambda pid: False)
-        found = (table.process(pid) for pid in below if table.program(pid) in _SSH_CLIENTS)
-        return [process.id for process in found if process is not None]
 
 
 def _leave_room(descriptor: int) -> None:
