@@ -38,7 +38,7 @@ def line_of(shell: Shell, *before: str) -> str:
 
 @runs(
     command("export ANSIBLE_CALLBACKS_ENABLED=treekill.remote.guardian ANSIBLE_LOAD"),
-    command("timeout -s INT 5 ansible localhost"),
+    command("timeout -s INT 15 ansible localhost"),
 )
 def test_the_two_lines_to_try_it_end_in_a_recap(tmp_path: Path, documented: Documented) -> None:
     done = installed(tmp_path).run("\n".join(documented))

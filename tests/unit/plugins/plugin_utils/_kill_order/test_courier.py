@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ends with a courier that is given up, and what goes on.
+"""The end of a courier that is given up, and of what it has started.
 
 Its clients are real processes with the names of the real programs.
 """
@@ -45,7 +45,7 @@ FORK = "fork"
 
 
 class Clients:
-    """What a courier has started, each in a session of its own. Their pids are in a folder."""
+    """The programs that a courier has started, each in a session of its own. Their pids are in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

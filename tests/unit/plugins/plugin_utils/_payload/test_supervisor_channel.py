@@ -53,11 +53,19 @@ def sleeps(now):
     )
 
 
+def is_complete(now):
+    """Whether all are there, and the shells that have left two of them are gone."""
+    orphans = [process for process in now.values() if process.arguments[1:] in (["1003"], ["1004"])]
+    return sleeps(now) == ["1001", "1002", "1003", "1004"] and all(
+        process.ppid not in now or now[process.ppid].arguments[0] != "sh" for process in orphans
+    )
+
+
 def started(namespace, module, supervised=True, **options):
     shell = namespace.spawn(module.argv(supervised), **options)
     if "stdout" not in options:
         assert shell.stdout.readline() == b"ready\n"
-    namespace.wait_for(lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree")
+    namespace.wait_for(is_complete, "the tree")
     return shell
 
 
