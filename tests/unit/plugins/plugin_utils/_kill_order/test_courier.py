@@ -45,7 +45,10 @@ FORK = "fork"
 
 
 class Clients:
-    """The programs that a courier has started, each in a session of its own. Their pids are in a folder."""
+    """The programs that a courier has started, each in a session of its own.
+
+    Their pids are in a folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
