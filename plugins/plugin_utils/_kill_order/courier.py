@@ -60,6 +60,10 @@ ATTEMPT_TIMEOUT = 30.0
 #: Programs that core starts for a connection by OpenSSH.
 _SSH_CLIENTS = ("ssh", "sshpass")
 
+#: Seconds in which a stop reaches a courier, and seconds between two looks. A courier that takes
+#: longer waits in the kernel: for a device, or for a client that has not begun its program.
+_STOP_SECONDS, _STOP_LOOK_SECONDS = 0.05, 0.001
+
 #: Seconds that a courier gets each time that there is a reason for its delay.
 _MORE_TIME_SECONDS = 5.0
 
@@ -172,12 +176,17 @@ class Courier:
     def _stop(self) -> None:
         """Stop the courier, so that it starts no client that is not seen.
 
-        It is still to be waited for.
+        It is still to be waited for. One that waits in the kernel starts none meanwhile. SIGKILL
+        ends many such waits, and SIGSTOP none: the guardian does not wait for the latter.
         """
         os.kill(self._pid, signal.SIGSTOP)
         # macOS has no waitid before Python 3.13, and no table of processes to look at.
-        if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if not hasattr(os, "waitid"):
+            return
+        states = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
+        until = time.monotonic() + _STOP_SECONDS
+        while os.waitid(os.P_PID, self._pid, states) is None and time.monotonic() < until:
+            time.sleep(_STOP_LOOK_SECONDS)
 
     def _clients(self, table: LocalTable, below: list[int]) -> list[ProcessId]:
         """Return the ssh clients, and forks of the courier that are about to become one.

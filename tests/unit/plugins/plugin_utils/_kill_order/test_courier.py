@@ -13,6 +13,8 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +30,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_o
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    LocalTable,
     identify,
     is_alive,
     kill_all,
@@ -117,3 +120,38 @@ def test_ssh_clients_end_in_whatever_session_and_a_kill_pass_goes_on(
         assert is_alive(goes_on)
     finally:
         kill_all([*started.values(), goes_on])
+
+
+def test_a_courier_that_waits_in_the_kernel_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client has not begun: the kernel stops neither of the two."""
+    fifo = tmp_path / "a file that nothing answers for"
+    os.mkfifo(fifo)
+
+    def wait_for_client(*dummy: object) -> NoReturn:
+        os.setsid()
+        opened = [(os.POSIX_SPAWN_OPEN, 0, fifo, os.O_RDONLY, 0)]
+        try:
+            os.posix_spawn("/bin/true", ["true"], {}, file_actions=opened)
+        finally:
+            os._exit(0)
+
+    monkeypatch.setattr(courier, "_be_courier", wait_for_client)
+    loop = Loop()
+    lease = Lease("00000001", 0, "web1", "a task", make_terms(), "{}")
+    sent = Courier(lease, loop, lambda dummy, result: None)
+    until(lambda: state_of(sent._pid) == "D", 20, "the courier does not wait in the kernel")
+    rescue = threading.Timer(10, lambda: os.open(fifo, os.O_RDWR))  # the client can begin then
+    rescue.start()
+    began = time.monotonic()
+    sent.abandon()
+    rescue.cancel()
+    assert time.monotonic() - began < 10
+    assert state_of(sent._pid) == ""
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process; empty if there is none."""
+    process = LocalTable().process(pid)
+    return process.state if process is not None else ""
