@@ -23,7 +23,7 @@ done
 case $run in ????????????????) ;; *) exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) exit 64;; esac
-all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 left=" " dead=" " doubt= doubtful=
+all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 left=" " dead=" " doubt= doubtful= told=
 # its few own tools get the same: the tree may keep the host busy. Only root may do it
 renice -n -20 -p $$ >/dev/null 2>&1
 
@@ -622,7 +622,7 @@ report() {
   [ "$found" ] && handed=true
   clock
   seconds $((now - begin))
-  took=$time
+  took=$time told=1
   printf "\nTREEKILL-REPORT %s {\"version\":1,\"method\":\"shell\",\"root\":%s,\"gone\":[" "$nonce" "$root"
   rows "$gone"
   printf "],\"survivors\":["
@@ -632,6 +632,16 @@ report() {
   printf "],\"unreadable\":%d,\"escalated\":%s,\"seconds\":%s}\n" "$blind" "$handed" "$took"
 }
 
+# Without a report nothing stays stopped: another pass may never come. No process can be started for this. In bash the status of the first command is
+# that of a process that could not be started.
+let_go() {
+  held=" "
+  [ -z "$told" ] || return
+  for id in $all; do target "$id" && lives "$id" && kill -CONT "${id%_*}"; done 2>/dev/null
+  resume
+}
+
+trap let_go EXIT
 clock
 begin=${began:-$now}
 begin=${begin%.*}
@@ -662,7 +672,7 @@ if [ "$all" != " " ] && [ -z "$doubtful" ]; then
     answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$found" heads="$heads" began="$begin" 2>&1 </dev/null)
     found=
     case $answer in
-      *"TREEKILL-REPORT $nonce {"*) resume; printf "%s\n" "$answer"; exit 0;;
+      *"TREEKILL-REPORT $nonce {"*) told=1; resume; printf "%s\n" "$answer"; exit 0;;
     esac
     refusal="sudo -n: $(printf "%s\n" "$answer" | sed -n "\$s/^sudo: //;\$p" | tr -c "\n\040-\176" "?" | tr "\"\\\\" "??")"
   fi

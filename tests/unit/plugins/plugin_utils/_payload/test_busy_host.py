@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 import time
 
@@ -100,3 +101,30 @@ def test_a_shell_that_can_start_no_process_confirms_nothing(most):
         except KillReportError:
             return  # the host counts as not confirmed
         assert report.survivors or not namespace.processes(), report
+
+
+def test_a_shell_that_can_go_on_no_more_leaves_nothing_stopped():
+    """What stays stopped can't end by itself, and holds its locks."""
+    command = kill_command(KillRequest(RUN, LEASE, "n0", timeout=20.0, arrival_timeout=0.3), [])
+    with ProcessNamespace() as namespace:
+        deaf = 'trap "" TERM; exec sleep 1000'
+        sleep = ["env", f"TREEKILL={RUN}/{LEASE}/9999/1", "sh", "-c", deaf]
+        for dummy in range(3):
+            # A parent of another user might stop itself with them, so they would not be stopped.
+            namespace.spawn([*USER, *sleep], bare=True)
+        namespace.wait_for(lambda now: len(now) == 3, "the tree")
+        running = namespace.spawn([*USER, "/bin/sh", "-c", command], stderr=subprocess.DEVNULL)
+        now = namespace.wait_for(stopped, "something stopped")
+        for process in now.values():
+            if process.arguments[3:4] == ["treekill"]:
+                lowered = ["prlimit", f"--pid={process.pid}", "--nproc=1"]
+                namespace.run(["sh", "-c", '"$@"; :', "sh", *USER, *lowered])
+        with pytest.raises(KillReportError):
+            parse_report(running.communicate(timeout=60)[0].decode(), "n0")
+        assert len(namespace.processes()) == 3
+        assert not stopped(namespace.processes())
+
+
+def stopped(now):
+    """Return the processes that are stopped."""
+    return [process for process in now.values() if process.state == "T"]
