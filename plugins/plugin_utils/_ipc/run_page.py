@@ -25,6 +25,7 @@ _ALWAYS = 3
 _MAY_RUN_ALWAYS = 4
 _NEWS = 5
 _SWEEPS = 6
+_PULSES = 7
 _ASK_AGAIN = struct.Struct("=d")
 #: Positions on the page. The last one is aligned, so that the processor writes it at once.
 _ASK_AGAIN_AT = 8
@@ -122,6 +123,18 @@ class RunPage:
     def clear_news(self) -> None:
         """Note that a process has got it, and prints it."""
         self._memory[_NEWS] = 0
+
+    @property
+    def had_pulse(self) -> bool:
+        """Whether a guardian of this run has kept a pulse.
+
+        The process that keeps it outlives its guardian, and has no word with the next one.
+        """
+        return self._memory[_PULSES] != 0
+
+    def note_pulse(self) -> None:
+        """Note that the guardian keeps one."""
+        self._memory[_PULSES] = 1
 
     @property
     def sweeps(self) -> bool:

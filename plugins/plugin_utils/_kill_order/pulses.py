@@ -92,6 +92,7 @@ class _Keeper:
             self._fail(f"no process could be started: {error.strerror}")
             return
         order_end, self._orders, self._answers, answer_end = ends
+        self._pulses.page.note_pulse()
         if self._pid == 0:
             try:
                 leave_parent(signal.SIG_DFL, order_end, answer_end)
@@ -218,8 +219,11 @@ class _Keeper:
             self._pulses.tell(self.host, reason, was_up=self._was_up)
 
     def _miss(self, name: str, polled: bool) -> None:
-        """Tell the user that no supervisor is connected. A job that is not polled may be over."""
-        if name in self.held and polled and not self._failed:
+        """Tell the user that no supervisor is connected. A job that is not polled may be over.
+
+        The supervisor may be connected to a pulse of an earlier guardian.
+        """
+        if name in self.held and polled and not (self._failed or self._pulses.are_not_alone):
             self._pulses.tell(self.host, "no supervisor is connected to the pulse there")
 
 
@@ -231,6 +235,8 @@ class Pulses:
         self.loop = loop
         self.main = main
         self.page = page
+        #: Whether hosts may have pulses of a guardian before this one.
+        self.are_not_alone = page.had_pulse
         self._keepers: dict[tuple[str, bool], _Keeper] = {}
         self._of: dict[str, _Keeper] = {}
         self._told: set[tuple[str, str]] = set()

@@ -29,6 +29,13 @@ REASON = (
 )
 
 
+#: A supervisor is not heard of, and may be connected to the pulse of an earlier guardian.
+MISSED = (
+    "treekill.remote: what runs on web1 is NOT PROTECTED when the controller is gone:"
+    " no supervisor is connected to the pulse there"
+)
+
+
 @pytest.fixture
 def pulses():
     return Pulses(Loop(), ProcessId(os.getpid(), b"0"), RunPage())
@@ -83,3 +90,23 @@ def test_a_host_whose_connection_may_not_end_is_told_of_once(pulses):
     assert "web1 is NOT PROTECTED when the controller is gone" in told
     assert "community.general.saltstack" in told
     assert pulses.take_unreported() == ()
+
+
+@pytest.mark.parametrize(("earlier", "told"), [(False, (MISSED,)), (True, ())])
+def test_a_supervisor_is_missed_only_if_no_earlier_guardian_may_have_it(
+    monkeypatch, earlier, told
+):
+    monkeypatch.setattr(module, "_SHORT_SECONDS", 60.0)
+    monkeypatch.setattr(module, "_ATTACH_SECONDS", 0.2)
+    page = RunPage()
+    if earlier:
+        page.note_pulse()
+    pulses = Pulses(Loop(), ProcessId(os.getpid(), b"0"), page)
+    hold(pulses, "00000001", starts_job=False)
+    assert told_within(pulses, 20 if told else 1) == told
+
+
+def test_a_guardian_after_one_with_pulses_knows_of_them(pulses):
+    hold(pulses, "00000001", starts_job=True)
+    assert told_within(pulses, 20) == (REASON,)
+    assert Pulses(Loop(), pulses.main, pulses.page).are_not_alone
