@@ -55,7 +55,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._run.process_end i
     at_exit,
     die_as_signalled,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import (
+    GuardianSilent,
+    without_main,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import (
     RunSignals,
     StopWaiting,
@@ -354,7 +357,7 @@ class GuardedRun:
             rest = (
                 "the guardian is gone: what this run has started may be alive"
                 if self._guardian.is_gone
-                else "the guardian goes on alone"
+                else without_main(os.environ[endpoint.ENVIRONMENT])
             )
             print_line(f"not waiting any longer; {rest}.")
         finally:

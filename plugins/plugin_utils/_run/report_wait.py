@@ -36,6 +36,8 @@ _MAX_STOPPED_SECONDS = 10.0
 #: whenever it runs.
 _MAX_SILENT_SECONDS = 120.0
 
+_STOPPED = "is stopped, and ends nothing before it goes on: kill -CONT"
+
 
 class GuardianSilent(TimeoutError):
     """The guardian is alive and does not answer.
@@ -89,9 +91,7 @@ class ReportWait:
             still_since = (still_since or now) if stopped else None
             self._notify(pid, stopped)
             if still_since is not None and now - still_since > _MAX_STOPPED_SECONDS:
-                raise GuardianSilent(
-                    f"it is stopped, and ends nothing before it goes on: kill -CONT {pid}"
-                )
+                raise GuardianSilent(f"it {_STOPPED} {pid}")
             if now - began > _MAX_SILENT_SECONDS:
                 raise GuardianSilent(
                     f"it is alive, and has not answered for {_MAX_SILENT_SECONDS:.0f} s;"
@@ -104,6 +104,12 @@ class ReportWait:
         if pid and what != self._last_notice:
             self._last_notice = what
             self._say(f"no answer from the guardian yet. It {what} (pid {pid}).")
+
+
+def without_main(path: str) -> str:
+    """Return what the guardian at a socket does when the main process is gone, in words."""
+    pid, stopped = guardian_at(path)
+    return f"the guardian {_STOPPED} {pid}" if stopped else "the guardian goes on alone"
 
 
 def guardian_at(path: str) -> tuple[int, bool]:

@@ -122,6 +122,26 @@ def test_a_stopped_guardian_is_named_and_finishes_when_it_goes_on():
     assert "no report from the guardian" not in said
 
 
+def test_of_a_stopped_guardian_no_user_is_told_that_it_goes_on():
+    with start_playbook([DEAF]) as play:
+        play.wait_for((play.directory / "ready").exists)
+        guardian = guardian_of(play)
+        os.kill(guardian, signal.SIGSTOP)
+        try:
+            play.process.send_signal(signal.SIGINT)
+            play.wait_for(lambda: "no answer from the guardian yet" in play.said)
+            for dummy in range(2):
+                time.sleep(0.3)  # a signal that comes earlier is an echo
+                play.process.send_signal(signal.SIGINT)
+            play.wait_for(lambda: "not waiting any longer" in play.said)
+        finally:
+            os.kill(guardian, signal.SIGCONT)
+        said = play.finished()
+    assert "goes on alone" not in said
+    words = f"the guardian is stopped, and ends nothing before it goes on: kill -CONT {guardian}."
+    assert f"not waiting any longer; {words}" in " ".join(said.split()), said
+
+
 def test_the_times_of_a_second_signal_are_counted_from_the_first():
     with start_playbook([DEAF], options={"kill_timeout": 600}) as play:
         play.wait_for((play.directory / "ready").exists)
