@@ -7,9 +7,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -261,8 +261,8 @@ def _clear(lab: Lab, played: Sequence[Played]) -> None:
 @contextmanager
 def _disk() -> Iterator[Path]:
     """A small disk for one run."""
-    place = Path(f"/tmp/tk-disk-{os.getpid()}")
-    place.mkdir()
+    # Several runs of a round may have one.
+    place = Path(tempfile.mkdtemp(prefix="tk-disk-"))
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={_DISK},mode=1777", "tmpfs", str(place)], check=True
     )

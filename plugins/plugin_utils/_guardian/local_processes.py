@@ -52,6 +52,8 @@ _REST_FACTOR = 4.0
 class _Frozen:
     worker: ProcessId | None
     clients: list[ProcessId]
+    #: The files with passwords that the clients were given.
+    passwords: set[str] = dataclasses.field(default_factory=set)
 
 
 class LocalProcesses:
@@ -125,7 +127,7 @@ class LocalProcesses:
             )
             for process in ([worker] if worker else []) + clients:
                 self._processes.send(process, signal.SIGSTOP)
-            self._frozen[lease.lease] = _Frozen(worker, clients)
+            self._frozen[lease.lease] = _Frozen(worker, clients, self._passwords_of(clients))
             if worker is not None:
                 self._leases_of[worker] += 1
 
@@ -152,6 +154,7 @@ class LocalProcesses:
             return frozen
         other = next(one for one in self._frozen.values() if one.worker == frozen.worker)
         other.clients += [client for client in frozen.clients if client not in other.clients]
+        other.passwords |= frozen.passwords
         return _Frozen(None, [])
 
     def not_begun(self, leases: t.Iterable[Lease], noted: t.Callable[[str], bool]) -> set[str]:
@@ -192,6 +195,7 @@ class LocalProcesses:
         """End the clients of a lease whose kill order has been tried."""
         frozen = self._take_out(lease.lease)
         self._end_clients(frozen.clients)
+        forget(frozen.passwords)
         if not lease.terms.local:
             self._look_for_strays_of(lease)
         if frozen.worker is not None and self._alone:
@@ -203,10 +207,13 @@ class LocalProcesses:
             self._end_later(frozen.worker)
 
     def _end_clients(self, clients: t.Sequence[ProcessId]) -> None:
-        passwords = shared_passwords(self._processes.table, (client.pid for client in clients))
+        passwords = self._passwords_of(clients)
         for client in clients:
             self._processes.send(client, signal.SIGKILL)
         forget(passwords)
+
+    def _passwords_of(self, clients: t.Iterable[ProcessId]) -> set[str]:
+        return shared_passwords(self._processes.table, (client.pid for client in clients))
 
     def _look_for_strays_of(self, lease: Lease) -> None:
         """Search for clients without a worker, now or soon.
@@ -265,11 +272,13 @@ class LocalProcesses:
             if orphan is not None and orphan not in stopped:
                 # The worker may not have reached its own clean-up. Core ends what a worker has
                 # started here, too.
+                passwords = self._passwords_of(self._processes.below(orphan))
                 for process in (
                     self._processes.group_below(orphan) if group_of(orphan) == orphan.pid else ()
                 ):
                     self._processes.send(process, signal.SIGTERM)
                 self._processes.send(orphan, signal.SIGKILL)
+                forget(passwords)
 
     def terminate(self, process: ProcessId) -> None:
         """Send SIGTERM, as the user of the process could."""

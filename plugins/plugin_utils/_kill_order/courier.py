@@ -22,10 +22,6 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
-    ProcessId,
-    descendants,
-)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import MessageError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
     LeaseResult,
@@ -38,27 +34,19 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_o
     KillOrder,
     PassMode,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
-    forget,
-    shared_passwords,
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_clients import (
+    SshClients,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
     Loop,
     read_ready,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
-    LocalTable,
-    kill_all,
-)
 
 #: Seconds for the connection, become and the pass, without the grace period. The ConnectTimeout
 #: that Ansible gives OpenSSH is 10.
 ATTEMPT_TIMEOUT = 30.0
-
-#: Programs that core starts for a connection by OpenSSH.
-_SSH_CLIENTS = ("ssh", "sshpass")
 
 #: Seconds in which a stop reaches a courier, and seconds between two looks. A courier that takes
 #: longer waits in the kernel: for a device, or for a client that has not begun its program.
@@ -163,14 +151,10 @@ class Courier:
         """End the courier before its answer, with its clients, and remove their passwords."""
         try:
             self._stop()
-            table = LocalTable()
-            below = descendants([self._pid], table.children, lambda pid: False)
-            passwords = shared_passwords(table, below)
-            clients = self._clients(table, below)
+            clients = SshClients.below(self._pid)
         finally:
             self._end()
-        kill_all(clients)
-        forget(passwords)
+        clients.end()
         self._on_end(self, LeaseResult(Outcome.UNREACHABLE, reason))
 
     def _stop(self) -> None:
@@ -187,20 +171,6 @@ class Courier:
         until = time.monotonic() + _STOP_SECONDS
         while os.waitid(os.P_PID, self._pid, states) is None and time.monotonic() < until:
             time.sleep(_STOP_LOOK_SECONDS)
-
-    def _clients(self, table: LocalTable, below: list[int]) -> list[ProcessId]:
-        """Return the ssh clients, and forks of the courier that are about to become one.
-
-        Core starts a client that asks for a password in a session of its own. A kill pass on this
-        machine is below the courier, too. It goes on, since it may have stopped a tree.
-        """
-        fork = table.arguments(self._pid)
-        found = (
-            table.process(pid)
-            for pid in below
-            if table.program(pid) in _SSH_CLIENTS or table.arguments(pid) == fork
-        )
-        return [process.id for process in found if process is not None]
 
     def _end(self) -> None:
         """End the courier and its session. Without an answer, a client may hang there."""

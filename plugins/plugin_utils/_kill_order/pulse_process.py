@@ -23,6 +23,9 @@ from ansible.errors import AnsibleAuthenticationFailure
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.held_client import (
     HeldClient,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_clients import (
+    SshClients,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.pulse_command import (
     PulseOutput,
 )
@@ -197,5 +200,9 @@ class PulseProcess:
 
     def _end(self) -> t.NoReturn:
         """End this process and its client, and with them the pulse."""
+        # Core removes a password when its client has ended. This process does not wait for that.
+        # The other thread makes no new connection meanwhile.
+        self._leaves = True
+        SshClients.below(os.getpid()).end()
         os.killpg(0, signal.SIGKILL)
         os._exit(0)

@@ -12,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import select
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,10 +56,14 @@ PATH = f"/nowhere/{os.getpid()}/socket"
 class Family:
     """A worker with a client, and a client of the client in a session of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environ: str) -> None:
         script = "sh -c 'setsid sleep 7200 & echo $! $$; wait' & wait"
         self.worker = subprocess.Popen(
-            ["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+            ["sh", "-c", script],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **environ},
         )
         assert self.worker.stdout is not None
         self.pids = [self.worker.pid, *map(int, self.worker.stdout.readline().split())]
@@ -149,6 +155,15 @@ def bystander(family: Family) -> Iterator[Family]:
     yield one
     assert one.states() == "SSS"
     one.close()
+
+
+@pytest.fixture
+def password() -> Iterator[Path]:
+    """A file with a password, as core writes it for an ssh client."""
+    file = Path(f"/dev/shm/psm_{secrets.token_hex(4)}")
+    file.write_text("hunter2")
+    yield file
+    file.unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -453,6 +468,42 @@ def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has
     local.end_clients_of(leases[2])
     loop.run_while(lambda: local.busy)
     until(lambda: family.states()[0] in "XZ")
+
+
+@pytest.mark.parametrize("way", ["cut", "killed", "alive"])
+def test_the_password_of_a_client_is_removed_though_the_client_has_ended(
+    local: LocalProcesses, loop: Loop, password: Path, way: str
+) -> None:
+    """A worker that is ended does not remove it."""
+    family = Family(_ANSIBLE_SSH_ASKPASS_SHM=password.name)
+    try:
+        lease = lease_of(family.worker.pid)
+        local.freeze([lease])
+        if way == "cut":
+            local.cut(lease)
+        elif way == "killed":
+            for pid in family.pids[1:]:
+                os.kill(pid, signal.SIGKILL)
+        if way != "alive":
+            until(lambda: set(family.states()[1:]) <= set("XZ"))
+        assert password.exists()
+        local.end_clients_of(lease)
+        assert not password.exists()
+        loop.run_while(lambda: local.busy)
+    finally:
+        family.close()
+
+
+def test_the_password_of_a_client_is_removed_with_an_orphan(loop: Loop, password: Path) -> None:
+    """Its worker had no lease, and the main process is gone."""
+    local = LocalProcesses(loop, PATH, None)
+    family = Family(_ANSIBLE_SSH_ASKPASS_SHM=password.name)
+    try:
+        local.end_orphans([family.worker.pid])
+        assert not password.exists()
+        until(lambda: family.states()[0] in "XZ")
+    finally:
+        family.close()
 
 
 def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_worker_holds_another(

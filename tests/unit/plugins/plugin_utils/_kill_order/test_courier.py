@@ -10,11 +10,13 @@ Its clients are real processes with the names of the real programs.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -55,6 +57,9 @@ class Clients:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        #: A file with a password, as core writes it for an ssh client.
+        self.password = Path(f"/dev/shm/psm_{secrets.token_hex(4)}")
+        self.password.write_text("hunter2")
         for name in PROGRAMS:
             shutil.copy(shutil.which("sleep") or "", folder / name)
 
@@ -66,7 +71,11 @@ class Clients:
             os.setsid()
             for name in PROGRAMS:
                 # Popen returns when the program has begun.
-                process = subprocess.Popen([self._folder / name, "7200"], start_new_session=True)
+                process = subprocess.Popen(
+                    [self._folder / name, "7200"],
+                    start_new_session=True,
+                    env={"_ANSIBLE_SSH_ASKPASS_SHM": self.password.name},
+                )
                 self._write(name, process.pid)
             if os.fork() == 0:
                 os.setsid()
@@ -88,11 +97,12 @@ class Clients:
 
 
 @pytest.fixture
-def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clients:
+def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
     """The clients of the next courier."""
     made = Clients(tmp_path)
     monkeypatch.setattr(courier, "_be_courier", made.be_courier)
-    return made
+    yield made
+    made.password.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("way", ["given up", "abandoned"])
@@ -118,6 +128,7 @@ def test_ssh_clients_end_in_whatever_session_and_a_kill_pass_goes_on(
         for name, process in started.items():
             until(lambda process=process: not is_alive(process), 20, f"{name} is alive")
         assert is_alive(goes_on)
+        assert not clients.password.exists()
     finally:
         kill_all([*started.values(), goes_on])
 

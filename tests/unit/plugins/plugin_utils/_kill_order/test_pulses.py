@@ -93,9 +93,7 @@ def test_a_host_whose_connection_may_not_end_is_told_of_once(pulses):
 
 
 @pytest.mark.parametrize(("earlier", "told"), [(False, (MISSED,)), (True, ())])
-def test_a_supervisor_is_missed_only_if_no_earlier_guardian_may_have_it(
-    monkeypatch, earlier, told
-):
+def test_a_supervisor_is_missed_only_if_no_earlier_guardian_may_have_it(monkeypatch, earlier, told):
     monkeypatch.setattr(module, "_SHORT_SECONDS", 60.0)
     monkeypatch.setattr(module, "_ATTACH_SECONDS", 0.2)
     page = RunPage()

@@ -104,7 +104,7 @@ def test_a_shell_that_can_start_no_process_confirms_nothing(most):
 
 
 def test_a_shell_that_can_go_on_no_more_leaves_nothing_stopped():
-    """What stays stopped can't end by itself, and holds its locks."""
+    """A process that stays stopped can't end by itself, and holds its locks."""
     command = kill_command(KillRequest(RUN, LEASE, "n0", timeout=20.0, arrival_timeout=0.3), [])
     with ProcessNamespace() as namespace:
         deaf = 'trap "" TERM; exec sleep 1000'
