@@ -39,10 +39,10 @@ SUITES = {
 #: Suites that import the collection from this very tree. The others use the installed tarball.
 ON_TREE = ("unit", "timing")
 
-#: Tests wait for real hosts most of the time: two processors are idle for more than half of it. So
-#: four tests run beside each other, each with hosts of its own. The tests of one file run in turn.
+#: Tests wait for real hosts part of the time, so more of them run beside each other than there are
+#: processors. Each has hosts of its own. The tests of one file run in turn.
 BESIDE_EACH_OTHER = {
-    "integration": ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
+    "integration": ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
 }
 
 #: A module each, run by the venv's python in the repository.
@@ -77,7 +77,7 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
         ready.venv.python,
         "-m",
         "pytest",
-        "-rs",
+        "-rfEs",
         *BESIDE_EACH_OTHER.get(name, ()),
         *chosen,
         *arguments,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import platform
 import secrets
+import zlib
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -29,9 +30,15 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 SECONDS = "seconds from the trigger until the last process was gone"
 COVERS = "covers"
 
-#: Tests below this folder have a sample: one of so many rows, and so many rows at least.
-SAMPLED = "tests/integration/"
-OF, LEAST = 3, 2
+#: Tests below these folders have a sample: one of so many rows, and so many rows at least.
+SAMPLED = ("tests/integration/", "tests/docs/examples/")
+#: Its rows only read pages.
+WHOLE = "tests/docs/examples/test_claims.py"
+OF, LEAST = 6, 1
+
+
+#: Characters of the error of a failed test that are printed once more at the end.
+ERROR_CHARACTERS = 800
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,7 +93,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave other rows out without --every-row, and add to the report what a row covers.
 
     Those with the mark "rest" are left out. Of a whole suite, a sample of the other rows is played:
-    a third of the rows of each test, and two at least. Where tests are chosen by -k or by their
+    a sixth of the rows of each test, and one at least. Where tests are chosen by -k or by their
     file, all of them are played.
     """
     for item in items:
@@ -104,16 +111,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _beyond_the_sample(items: Sequence[pytest.Item]) -> set[pytest.Item]:
     """Return the rows that a sample leaves out.
 
-    The sample has the first row, the last one, and rows at equal distances between them.
+    Its rows have equal distances. The first one differs from test to test: the first row of most
+    tests has the same trigger and the same setting.
     """
     rows: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.nodeid.startswith(SAMPLED):
+        if item.nodeid.startswith(SAMPLED) and not item.nodeid.startswith(WHOLE):
             rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left_out = set()
-    for of_one in rows.values():
+    for name, of_one in rows.items():
         number = min(max(LEAST, -(-len(of_one) // OF)), len(of_one))
-        chosen = {at * (len(of_one) - 1) // max(number - 1, 1) for at in range(number)}
+        first = zlib.crc32(name.encode())
+        chosen = {(first + at * len(of_one) // number) % len(of_one) for at in range(number)}
         left_out |= {item for at, item in enumerate(of_one) if at not in chosen}
     return left_out
 
@@ -127,7 +136,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how long each row took from the trigger until the last process was gone."""
+    """Print how long each row took from the trigger until the last process was gone.
+
+    The errors of failed tests follow.
+    """
     reports = [
         report
         for outcome in ("passed", "failed")
@@ -142,6 +154,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(SECONDS)
         for name, seconds in times:
             terminalreporter.write_line(f"{seconds:6.2f}  {name}")
+    _print_errors(terminalreporter)
+
+
+def _print_errors(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the error of each failed test at the end.
+
+    A service that runs the tests may keep only the last lines of their output.
+    """
+    failed = [
+        report
+        for outcome in ("failed", "error")
+        for report in terminalreporter.stats.get(outcome, ())
+    ]
+    if failed:
+        terminalreporter.section("errors of failed tests")
+    for report in failed:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        text = crash.message if crash else str(report.longrepr)
+        terminalreporter.write_line(f"{report.nodeid}\n  {text[:ERROR_CHARACTERS]}")
 
 
 @pytest.fixture

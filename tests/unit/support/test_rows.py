@@ -39,8 +39,8 @@ def suite(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def played(suite: Path, *words: str) -> list[str]:
-    """Return the names of the tests that run, in their order."""
+def output(suite: Path, *words: str) -> list[str]:
+    """Return the lines that pytest prints."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-v", "--rootdir", str(suite)),
@@ -55,11 +55,16 @@ def played(suite: Path, *words: str) -> list[str]:
         },
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    return [
-        line.partition("::")[2].split()[0] for line in done.stdout.splitlines() if "PASSED" in line
-    ]
+    return done.stdout.splitlines()
+
+
+def played(suite: Path, *words: str) -> list[str]:
+    """Return the names of the tests that run, in their order."""
+    lines = output(suite, *words)
+    assert "failed" not in lines[-1], lines
+    return [line.partition("::")[2].split()[0] for line in lines if "PASSED" in line]
 
 
 TWO = ["test_two[0]", "test_two[1]"]
@@ -67,7 +72,11 @@ SEVEN = [f"test_seven[{number}]" for number in range(7)]
 
 
 def test_a_whole_suite_plays_a_sample(suite: Path) -> None:
-    assert played(suite, FOLDER) == [*(SEVEN[at] for at in (0, 3, 6)), *TWO]
+    """Two of seven rows, at equal distances, and one of two."""
+    *seven, two = played(suite, FOLDER)
+    first, second = (SEVEN.index(name) for name in seven)
+    assert second - first in (3, 4)
+    assert two in TWO
 
 
 @pytest.mark.parametrize("words", [(f"{FOLDER}/test_rows.py",), (FOLDER, "-k", "test")])
@@ -77,3 +86,10 @@ def test_all_rows_of_what_is_chosen_are_played(suite: Path, words: tuple[str, ..
 
 def test_every_row_is_every_row(suite: Path) -> None:
     assert played(suite, FOLDER, "--every-row") == [*SEVEN, "test_seven[7]", *TWO]
+
+
+def test_the_errors_of_failed_tests_are_near_the_end(suite: Path) -> None:
+    (suite / FOLDER / "test_more.py").write_text("def test_no():\n    assert not 'a word'\n")
+    last = output(suite, FOLDER)[-6:]
+    at = last.index(f"{FOLDER}/test_more.py::test_no")
+    assert last[at + 1] == "  AssertionError: assert not 'a word'"
