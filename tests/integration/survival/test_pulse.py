@@ -271,14 +271,14 @@ def test_a_job_waits_for_a_slow_login(tidy_lab: Lab, tmp_path: Path) -> None:
     setting = Setting(
         hosts=1,
         pipelining=True,
-        keywords={**POLLED, "poll": 8},
+        keywords={**POLLED, "poll": 20},
         variables={host.name: {"ansible_ssh_extra_args": proxy}},
     )
     with started(tidy_lab, setting, collection=True, script=gate.after_daemons) as run:
         gate.wait_at(run, host)
         wait_for_attached(run, host)
         present = task_of(run, host)
-        # Core takes the loss of a command for that of the host. The next poll comes 8 s after one.
+        # Core takes the loss of a command for that of the host. The next poll comes 20 s after one.
         until(lambda: _clients_of(run) != [_client_of(run)], 40, "no command is running")
         until(lambda: _clients_of(run) == [_client_of(run)], 20, "a command is always running")
         kill_the_masters(run)
