@@ -94,13 +94,13 @@ class Progress:
         return f"treekill: {self._hosts(state)}"
 
     def _hosts(self, state: KillProgress) -> str:
-        """Return how many hosts are done. The text changes each second."""
+        """Return how many hosts are done. The text changes every second."""
         left = math.ceil(self._until - self._clock())
         so_far = self._clock() - (self._began or 0.0)
         grace = (
-            f"the grace is over, {so_far:.0f} s so far"
+            f"the grace period is over, {so_far:.0f} s so far"
             if state.skips_grace or left <= 0
-            else f"{left} s of the grace left"
+            else f"{left} s of the grace period left"
         )
         return f"{state.hosts_done} of {state.hosts} hosts done, {grace}"
 

@@ -136,9 +136,9 @@ def test_the_recap_waits_for_a_host_that_hangs_and_the_terminal_shows_progress_m
         assert run.wait(0) == CTRL_C.status, run.story
         silences = [later - before for before, later in itertools.pairwise(changed)]
         assert max(silences) < LONGEST_SILENCE, f"{silences}\n{run.story}"
-        assert re.search(r"1 of 2 hosts done, the grace is over, 2\d s so far", run.output), (
-            run.story
-        )
+        assert re.search(
+            r"1 of 2 hosts done, the grace period is over, 2\d s so far", run.output
+        ), run.story
         assert re.search(
             r"^web1 +: NOT CONFIRMED .*no answer within 31 s", run.output, re.MULTILINE
         ), run.story

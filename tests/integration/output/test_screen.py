@@ -93,7 +93,7 @@ def test_on_a_terminal_there_is_progress_until_the_recap_comes(
         tasks.wait_for_tree(run, [web1])
         run.press_ctrl_c()
         for seconds in (3, 2, 1):
-            line = f"treekill: 0 of 1 hosts done, {seconds} s of the grace left"
+            line = f"treekill: 0 of 1 hosts done, {seconds} s of the grace period left"
             until(
                 lambda: line in run.output,  # noqa: B023
                 20,

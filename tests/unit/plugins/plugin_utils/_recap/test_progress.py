@@ -47,13 +47,13 @@ def test_it_tells_hosts_and_seconds_and_counts_down(terminal):
     progress = Progress(stream, lambda: now)
     progress.update(STATE)
     assert os.read(screen, 1000) == b"\r\x1b[Ktreekill: 3 of 20 hosts done, 8 s of th"
-    assert progress.text() == "treekill: 3 of 20 hosts done, 8 s of the grace left"
+    assert progress.text() == "treekill: 3 of 20 hosts done, 8 s of the grace period left"
     now += 5
-    assert progress.text() == "treekill: 3 of 20 hosts done, 3 s of the grace left"
+    assert progress.text() == "treekill: 3 of 20 hosts done, 3 s of the grace period left"
     now += 5
-    assert progress.text() == "treekill: 3 of 20 hosts done, the grace is over, 10 s so far"
+    assert progress.text() == "treekill: 3 of 20 hosts done, the grace period is over, 10 s so far"
     progress.update(dataclasses.replace(STATE, skips_grace=True))
-    assert progress.text() == "treekill: 3 of 20 hosts done, the grace is over, 10 s so far"
+    assert progress.text() == "treekill: 3 of 20 hosts done, the grace period is over, 10 s so far"
 
 
 def test_the_line_changes_each_second_also_when_nothing_happens(terminal):
@@ -101,8 +101,8 @@ def test_without_a_terminal_the_progress_is_printed_now_and_then():
         now = second
         progress.tick()
     assert said == [
-        "3 of 20 hosts done, the grace is over, 10 s so far",
-        "3 of 20 hosts done, the grace is over, 25 s so far",
+        "3 of 20 hosts done, the grace period is over, 10 s so far",
+        "3 of 20 hosts done, the grace period is over, 25 s so far",
     ]
     progress.update(FINISHING)
     said.clear()
@@ -133,7 +133,7 @@ def test_it_names_a_transaction_and_how_long_it_takes(terminal):
     progress.update(dataclasses.replace(STATE, finishing=FINISHING.finishing[1:]))
     assert progress.text() == r"treekill: web2: dpkg\x1b[2J is finishing (3 s)"
     progress.update(STATE)
-    assert progress.text() == "treekill: 3 of 20 hosts done, 8 s of the grace left"
+    assert progress.text() == "treekill: 3 of 20 hosts done, 8 s of the grace period left"
     assert said == []
 
 
