@@ -17,5 +17,5 @@ class ActionModule(RecordedAction, CoreRaw):
 
     runs_module = False
 
-    #: Core's action ignores what it does not know: a misspelt kill option had no effect.
+    #: Core's action ignores what it does not know: a misspelt kill option would have no effect.
     _VALID_ARGS = frozenset({"_raw_params", "executable"})

@@ -38,7 +38,7 @@ extends_documentation_fragment:
 
 EXAMPLES = r"""
 ansible_cfg: |
-  # Guard every run, with a grace of 20 seconds
+  # Guard every run, with a grace period of 20 seconds
   [defaults]
   callbacks_enabled = treekill.remote.guardian
   [treekill]
@@ -106,7 +106,7 @@ class CallbackModule(CallbackBase):
         """Begin where no playbook has started, and warn about the play.
 
         The start of a play is then the first event.
-        ansible-console loads its callbacks anew for each of its commands, and starts no playbook.
+        ansible-console loads its callbacks again for each of its commands, and starts no playbook.
         Neither does a program that runs plays itself.
         """
         if not self._begun:

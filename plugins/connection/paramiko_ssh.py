@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An ssh connection by the Python library paramiko, which guards itself."""
+"""An ssh connection that guards itself, through the Python library paramiko."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ display = Display()
 
 
 class Connection(ConnectionBase):
-    """One host by paramiko.
+    """A connection to one host, through paramiko.
 
     The connection lasts for all commands and files of a task, including the items of a loop.
     """

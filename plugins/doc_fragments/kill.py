@@ -290,7 +290,7 @@ options:
       - name: treekill_track
 """
 
-    #: For the callback alone: the run after everything was ended.
+    #: For the callback alone: what is run when everything was ended.
     AFTER_KILL = r"""
 options:
   after_kill:

@@ -53,7 +53,7 @@ def await_transactions(kill_pass: "KillPass") -> None:
 
 
 def finish_in_background(kill_pass: "KillPass") -> None:
-    """See to a transaction in a process of its own, which holds no channel open."""
+    """Wait for a transaction in a separate process, which holds no channel open."""
     try:
         if os.fork():
             return

@@ -91,7 +91,7 @@ def read_request(words: "Iterable[str]") -> "KillRequest":
     for word in words:
         name, dummy, text = word.partition("=")
         if name not in vars(request):
-            raise ValueError("no word of a request: %r" % word)
+            raise ValueError("not a word of a request: %r" % word)
         kind = type(getattr(request, name))
         setattr(request, name, kind(int(text)) if kind is bool else kind(text))
     return request

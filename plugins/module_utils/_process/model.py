@@ -136,7 +136,7 @@ def descendants(
 ) -> "List[int]":
     """Return all pids below `tops`, parents before children, each once.
 
-    The table may have been torn into a circle while it was read.
+    The table changes while it is read, so parents may form a circle.
 
     leave_out: pids for which it returns True are left out, and so is what is reachable only through
     them.

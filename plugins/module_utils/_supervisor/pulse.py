@@ -136,7 +136,7 @@ class Pulse:
 
 
 def be_pulse(run: str, nonce: str) -> None:
-    """Be the pulse of a run."""
+    """Run as the pulse of a run."""
     try:
         os.chdir("/")  # a task may unmount the directory in which commands start
         pulse = Pulse(run, nonce)

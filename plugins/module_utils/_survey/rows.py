@@ -132,7 +132,7 @@ def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
         depth[pid] = depth.get(process.ppid, -1) + 1
         order.append((process, depth[pid]))
         stack.extend(below.get(pid, [])[::-1])
-    # The table may have been torn into a circle while it was read.
+    # The table changes while it is read, so parents may form a circle.
     return order + [(process, 0) for process in by_pid.values()]
 
 

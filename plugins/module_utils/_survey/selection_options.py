@@ -17,7 +17,7 @@ NO_PROCESS = ProcessId(0, 0)
 
 
 class SelectionOptions:
-    """The processes and commands that a task names. Nothing changes it.
+    """The processes and commands that a task names. Immutable.
 
     runs, leases: ids.
     left_behind: whether a run includes commands that have returned, and asynchronous jobs.

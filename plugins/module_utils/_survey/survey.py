@@ -67,7 +67,7 @@ class Survey:
         if not spots["complete"]:
             spots["msg"] = (
                 "%d processes did not let %s read their environment%s:"
-                " processes of runs may be missing. With become to root, none is."
+                " processes of runs may be missing. With become to root, none are."
                 % (
                     unreadable,
                     user_name(user),

@@ -374,7 +374,10 @@ class TreeControl:
         return True
 
     def end_grace(self) -> None:
-        """Make targets of the processes that were left alone. Those found later get no grace."""
+        """Make targets of the processes that were left alone.
+
+        Those found later get no grace period.
+        """
         self.grace_over = True
         for tracked in self.living():
             tracked.held = tracked.held and bool(tracked.finishes)

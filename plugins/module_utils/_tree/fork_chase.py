@@ -62,7 +62,7 @@ def _look(
 
     Return those that have to be looked at once more.
 
-    The youngest come first: they have most of their lives before them. A process can show only a
+    The youngest come first: they are the least likely to have ended. A process can show only a
     moment after it was given its pid. Then its parent lives, and shows.
     """
     search, table = control.search, control.table

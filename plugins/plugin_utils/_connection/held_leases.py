@@ -52,7 +52,7 @@ if t.TYPE_CHECKING:
 
 display = Display()
 
-#: A worker waits for a kill order for the grace and this long.
+#: Seconds beyond the grace period that a worker waits for a kill order.
 _ORDER_MARGIN_SECONDS = 15.0
 
 

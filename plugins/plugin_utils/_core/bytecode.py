@@ -47,7 +47,7 @@ class _OwnLoader(SourceFileLoader):
         except (EOFError, ImportError, TypeError, ValueError):
             path = self.get_filename(fullname)
             with contextlib.suppress(OSError, NotImplementedError):
-                # The next run writes it anew.
+                # The next run writes it again.
                 os.unlink(importlib.util.cache_from_source(path))
             return self.source_to_code(self.get_data(path), path)
 

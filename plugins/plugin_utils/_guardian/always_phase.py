@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The time of an interrupted run in which its `always` sections run, as the guardian sees it.
+"""The phase of an interrupted run in which its `always` sections run, as the guardian sees it.
 
 First the trees in flight are ended. Then the gate is open for tasks of `always` sections alone.
 """
@@ -46,7 +46,7 @@ _ALIVE_HERE = "a process that its task has started on the controller has not end
 
 
 class AlwaysPhase:
-    """That time: from the interruption to the end of the run, or to a second interruption.
+    """That phase: from the interruption to the end of the run, or to a second interruption.
 
     The guardian's loop calls every method.
     """

@@ -6,8 +6,8 @@
 
 It is forked once for each run, from the main process or from the first worker that needs it.
 
-It is not executed anew: a fresh interpreter would lack all plugins, collection paths and vault
-secrets that the run has loaded.
+It does not execute Python again: a fresh interpreter would lack all plugins, collection paths and
+vault secrets that the run has loaded.
 """
 
 from __future__ import annotations

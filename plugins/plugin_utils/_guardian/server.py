@@ -432,7 +432,7 @@ class Guardian:
         elif now - self._signalled_at <= _SAME_SIGNAL_SECONDS:
             return
         elif self._always.is_open:
-            # The tasks of `always` sections have a grace of their own.
+            # The tasks of `always` sections have a grace period of their own.
             self._signalled_at = now
             self._interrupt(signal.Signals(number).name, number)
         else:

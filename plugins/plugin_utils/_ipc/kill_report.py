@@ -52,7 +52,7 @@ class ReportedProcess(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class ReportedHandOff(JsonRecord):
-    """A thing that a task has asked others for: a container, a command on a second host, a unit."""
+    """Something that a task has asked others for: a container, a command elsewhere, a unit."""
 
     #: C(container), C(host), C(unit), C(queue) or C(terminal).
     kind: str

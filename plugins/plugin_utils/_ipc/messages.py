@@ -43,7 +43,7 @@ class LeaseTerms(JsonRecord):
     """The part of a lease that the guardian reads without opening the kill order."""
 
     run: str
-    #: The grace between the first signal and KILL.
+    #: The grace period between the first signal and KILL.
     timeout: float
     #: The time for which an unreachable host is tried again.
     retry_for: float
@@ -378,7 +378,7 @@ def read_request(frame: JsonObject) -> tuple[Request, int | None]:
 
 
 def _check_id(name: str, value: str) -> None:
-    # JSON can hold half a character. It would raise where the guardian makes a cookie of the id.
+    # JSON can hold a lone surrogate. It would raise where the guardian makes a cookie of the id.
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -148,8 +148,8 @@ class ConnectionSpec(JsonRecord):
     def share_only_what_persists(self, connection: ConnectionBase) -> None:
         """Give an ssh client its own connection if a shared one would end with its first client.
 
-        Such a first client waits for all others. So a task whose client is the first one would
-        wait for a client that stays. If that one is the first, its end would cut off all others.
+        Such a first client ends only after all others, and its early end cuts them off. If it were
+        a task's, the task would wait for the pulse. If it were the pulse's, it could end tasks.
         """
         options = self.connection_options
         words = [str(options.get(f"ssh_{one}args") or "") for one in ("", "common_", "extra_")]

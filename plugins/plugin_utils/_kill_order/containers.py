@@ -160,7 +160,7 @@ def stop(
 
 @contextlib.contextmanager
 def _at_most(seconds: float) -> t.Iterator[None]:
-    """Break off what takes longer. This process is the courier's own, with one thread."""
+    """Abort what takes longer. This process is the courier's own, with one thread."""
 
     def break_off(*dummy: object) -> None:
         raise _TooLateError

@@ -64,7 +64,7 @@ _LOADED_AHEAD = frozenset({"ssh", "ansible.builtin.ssh", "sh", "sudo", "ansible.
 #: second.
 ARRIVAL_TIMEOUT = 2.0
 
-#: Becomes the command that comes on standard input. From its first word on, signals are ignored.
+#: Runs the command that comes on standard input. Signals are ignored from the start.
 _READ = 'trap "" 1 2 3 13 15 USR1; eval "`cat`"'
 
 

@@ -74,7 +74,7 @@ class UnguardedTask:
     host: str
     task: str
     reason: str
-    #: Whether the user has chosen that.
+    #: Whether the user has chosen to run it without a lease.
     wanted: bool
     #: The `delegate_to` of the task as it is in the playbook: a host, a template, or empty.
     delegate_to: str = ""

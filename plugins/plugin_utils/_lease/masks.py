@@ -57,7 +57,7 @@ def leaves(value: object, name: str = "") -> t.Iterator[tuple[str, str]]:
 
 
 def arguments_of(arguments: object) -> tuple[list[tuple[str, str]], bool]:
-    """Return the arguments that are needed for the masks of a task, and whether they are all.
+    """Return the arguments that the masks of a task need, and whether none of these is left out.
 
     Values whose names look secret come first. So do the parts of others that core hides: such a
     part has the name `secret`.

@@ -4,7 +4,7 @@
 
 """The lines of a recap about each host. Pure.
 
-Of many hosts, those with one ending are joined. The most important come first.
+Of many hosts, those with the same ending share lines. The most important come first.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ if t.TYPE_CHECKING:
 #: Columns of a survivor's command line. Its pid and user identify it.
 _MAX_SURVIVOR_COLUMNS = 60
 
-#: Hosts that get a line each. If there are more, hosts with one ending share a line, unless the
-#: user gave C(-v).
+#: Hosts that get a line each. If there are more, hosts with the same ending share a line, unless
+#: the user gave C(-v).
 _MAX_SINGLE_HOSTS = 20
 
 _ADDRESS = re.compile(
@@ -73,7 +73,7 @@ class _HostLine:
 
 @dataclasses.dataclass(frozen=True)
 class _HostBlock:
-    """All lines about one host, or about several with one ending."""
+    """All lines about one host, or about several with the same ending."""
 
     hosts: tuple[str, ...]
     said: tuple[_HostLine, ...]
@@ -134,7 +134,7 @@ def host_lines(
 
     They are about its broken leases, what was not guarded there, and its `always` sections.
 
-    Of many hosts, those with one ending share their lines.
+    Of many hosts, those with the same ending share their lines.
     """
     said = {host: list(_lines_about(of_host)) for host, of_host in results.items()}
     for connection in unguarded.connections:
@@ -313,7 +313,7 @@ def _lines_about(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
 
 
 def is_unconfirmed(result: ReportedLease) -> bool:
-    """Whether the host has not told what became of the command, and was asked."""
+    """Whether the host was asked what became of the command, and has not reported it."""
     if result.outcome is Outcome.CONFIRMED:
         return result.report is None
     return result.outcome not in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN)
@@ -355,12 +355,12 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Host
     yield _HostLine(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
         command = shortened(escaped(process.command), _MAX_SURVIVOR_COLUMNS)
-        who = f"survivor {process.pid} ({process.user})"
+        survivor = f"survivor {process.pid} ({process.user})"
         yield _HostLine(
-            f"{who} {command}: {process.reason}",
+            f"{survivor} {command}: {process.reason}",
             C.COLOR_ERROR,
             names=False,
-            log=f"{who}: {process.reason}",
+            log=f"{survivor}: {process.reason}",
         )
     yield from _transactions(reports)
     for reason in dict.fromkeys(process.reason for process in spared):

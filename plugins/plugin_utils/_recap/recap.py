@@ -189,7 +189,7 @@ class Recap:
     def _drawn(self, results: t.Sequence[ReportedLease]) -> list[Line]:
         """Return the lines of the trees, one tree for each task.
 
-        Hosts on which one task has ended in one way share a tree.
+        Hosts on which a task has ended in the same way share a tree.
         """
         kinds = Kinds()
         alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}

@@ -11,7 +11,7 @@ import unicodedata
 
 
 def escaped(text: str) -> str:
-    """Return the text as one line that has one look on every terminal.
+    """Return the text as one line that looks the same on every terminal.
 
     Some characters are escaped as in Python's literals. A terminal obeys control characters. Format
     characters have no shape, and marks join another character. Characters that are written from

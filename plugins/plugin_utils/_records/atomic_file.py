@@ -12,7 +12,7 @@ import tempfile
 
 
 def replace(path: str, content: bytes, wait_for_disk: bool = True) -> None:
-    """Write the file anew with mode 0600. It replaces an existing file.
+    """Write the file with mode 0600, in place of an existing one.
 
     Args:
         path: of the file. Its directory exists.

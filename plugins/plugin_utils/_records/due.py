@@ -56,7 +56,7 @@ def due(directory: str) -> list[JournalEntry]:
 
 
 def _may_be_due(path: str) -> bool:
-    """Whether it is worth to read all lines of a file. Most runs have no open command."""
+    """Whether it is worth reading all lines of a file. Most runs have no open command."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         content = file.read(_MAX_BYTES)
         return b'"opened"' in content and b'"reminded"' not in content

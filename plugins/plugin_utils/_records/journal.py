@@ -88,7 +88,7 @@ def append(directory: str, run: str, records: t.Iterable[JournalRecord]) -> None
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            # A writer that is about to end may write the file anew.
+            # A writer that is about to end may rewrite the file.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
                 os.write(descriptor, content)

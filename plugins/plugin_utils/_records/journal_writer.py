@@ -32,8 +32,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
     RunHead,
 )
 
-#: Bytes that a file may have before it is written anew without the leases that were given back.
-#: Then it may grow by as many again.
+#: Bytes that a file may have before it is rewritten without the leases that were given back. Then
+#: it may grow by as many again.
 _GROWTH_BYTES = 256 * 1024
 
 #: Bytes that the smallest file occupies on a disk.
@@ -57,8 +57,8 @@ class JournalWriter:
     If a method raises OSError, the next one also writes what was missed, if there is room by then.
 
     A run has two guardians if the socket of the first one was removed. Both write, and each may
-    write the file anew. So a writer holds the lock of the file that is at the path at that moment.
-    It writes the file anew from the content of that file.
+    rewrite the file. So a writer holds the lock of the file that is at the path at that moment, and
+    rewrites it from its own content.
     """
 
     def __init__(self, directory: str, run: str, head: RunHead) -> None:
@@ -124,7 +124,7 @@ class JournalWriter:
         self._note(record)
         with self._file() as descriptor:
             if descriptor is None:
-                self._write_anew(self._entry)
+                self._replace_file(self._entry)
             elif self._append(descriptor) > self._limit:
                 self._compact()
 
@@ -170,7 +170,7 @@ class JournalWriter:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(self._descriptor), os.lstat(self._path)):
                 return self._descriptor
-            # Another guardian of this run has written it anew.
+            # Another guardian of this run has rewritten it.
             self._close()
 
     def _append(self, descriptor: int) -> int:
@@ -190,12 +190,12 @@ class JournalWriter:
     def _rewrite(self) -> None:
         with self._file() as descriptor:
             if descriptor is None:
-                self._write_anew(self._entry)
+                self._replace_file(self._entry)
             else:
                 self._compact()
 
     def _compact(self) -> None:
-        """Write the file anew, without the leases that were given back.
+        """Rewrite the file, without the leases that were given back.
 
         It keeps what another guardian has written.
         """
@@ -204,9 +204,9 @@ class JournalWriter:
         for record in self._missed.values():
             with contextlib.suppress(KeyError):
                 journal_entry.apply(entry, record)
-        self._write_anew(entry)
+        self._replace_file(entry)
 
-    def _write_anew(self, entry: journal_entry.JournalEntry) -> None:
+    def _replace_file(self, entry: journal_entry.JournalEntry) -> None:
         content = self._head + b"".join(map(journal.line, journal_entry.records_of(entry)))
         replace(self._path, content, wait_for_disk=False)
         # This releases the lock, for which other processes may wait.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command of the user that gets the verdict of an interrupted run.
+"""The user's command that gets the verdict of an interrupted run.
 
 The main process runs it after the recap. If that process is gone, the guardian does.
 """

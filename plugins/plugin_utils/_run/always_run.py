@@ -50,7 +50,7 @@ if t.TYPE_CHECKING:
 #: Strategies that ask the iterator for each task, and whose failures it decides.
 _STRATEGIES = ("linear", "free", "host_pinned")
 
-#: Functions of core in which the main thread waits for an answer of the user. They return only by
+#: Functions of core in which the main thread waits for an answer from the user. They return only by
 #: an exception.
 _PROMPTS = ("cmdloop", "_take_step")
 

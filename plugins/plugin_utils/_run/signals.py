@@ -167,9 +167,9 @@ class RunSignals:
         """Handle a signal of the run, without any output: the signal may have interrupted a print.
 
         The first signal unwinds the run after the clients are frozen. The second one has the
-        guardian skip the grace. If the run goes on to its `always` sections after the first one,
-        the second one unwinds it. During the wait for the report, a further signal ends the wait.
-        At any other time, a further signal has the effect that it has without the callback.
+        guardian skip the grace period. If the run goes on to its `always` sections after the first
+        one, the second one unwinds it. During the wait for the report, a further signal ends the
+        wait. At any other time, it has the effect that it has without the callback.
         """
         before = self._before.get(number, signal.SIG_DFL)
         if self._signal_end is None:
@@ -300,7 +300,7 @@ class RunSignals:
         """
         if len(self.received) > 2:
             raise StopWaiting
-        # In a run that was not interrupted, the first signal already skips the grace.
+        # In a run that was not interrupted, the first signal already skips the grace period.
         self._orders, self._last_effective_signal = (
             0,
             2 - len(self.received) if self.received else 1,
