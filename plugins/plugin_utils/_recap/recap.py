@@ -39,7 +39,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.host_lines 
     is_unconfirmed,
     natural,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.news import in_event, news
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.sweep_command import (
     words_of_connection,
@@ -51,10 +50,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict imp
     endings,
     verdict,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict_data import (
+    VerdictData,
+    in_event,
+)
 
 if t.TYPE_CHECKING:
     from ansible.utils.display import Display
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
         UnguardedTask,
     )
@@ -104,14 +106,14 @@ class Recap:
         last = next((index for index, line in enumerate(lines) if line.ends), len(lines))
         print_lines(display, lines[:last])
         if lines[last:]:
-            with in_event(self.news):
+            with in_event(self.verdict_data):
                 print_lines(display, lines[last:])
 
     @property
-    def news(self) -> JsonObject:
+    def verdict_data(self) -> VerdictData:
         """The verdict as data."""
         judged = next((line.text for line in self._lines() if line.ends), "")
-        return news(self._report.run, self._report.cause, escaped(judged), self._endings)
+        return VerdictData.of(self._report.run, self._report.cause, escaped(judged), self._endings)
 
     @property
     def _hosts(self) -> dict[str, list[ReportedLease]]:

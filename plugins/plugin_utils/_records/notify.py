@@ -17,15 +17,14 @@ import subprocess
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.host_lines import Unguarded
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.news import news
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import by_host
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict import (
     endings,
     verdict,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict_data import VerdictData
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 
 #: Seconds for the command. The user waits for it at the end of the run.
@@ -35,7 +34,7 @@ _SECONDS = 10.0
 _KILL_SECONDS = 1.0
 
 
-def notify(command: str, content: JsonObject, seconds: float = _SECONDS) -> str:
+def notify(command: str, data: VerdictData, seconds: float = _SECONDS) -> str:
     """Run the command with the data as one line of JSON on its standard input.
 
     Return why it failed, or nothing. It is killed when its time is over.
@@ -53,7 +52,8 @@ def notify(command: str, content: JsonObject, seconds: float = _SECONDS) -> str:
     except (OSError, ValueError) as error:
         return str(error)
     try:
-        process.communicate(json.dumps(content).encode("ascii") + b"\n", timeout=seconds)
+        line = json.dumps(data.to_message()) + "\n"
+        process.communicate(line.encode("ascii"), timeout=seconds)
     except subprocess.TimeoutExpired:
         late = f"it had not ended after {seconds:g} s"
         try:
@@ -73,4 +73,4 @@ def notify_alone(command: str, report: RunReport) -> None:
     """
     hosts = endings(by_host(report.results), Unguarded(report.unguarded), report.always, lost=True)
     text = verdict(hosts).text if hosts else "The main process is gone; nothing is known to run"
-    notify(command, news(report.run, report.cause, text, hosts))
+    notify(command, VerdictData.of(report.run, report.cause, text, hosts))

@@ -400,7 +400,7 @@ class GuardedRun:
             self.guardian_client.records.notify_command if self.guardian_client.records else ""
         )
         if command and self.interrupted:
-            failure = notify(command, recap.news)
+            failure = notify(command, recap.verdict_data)
             if failure:
                 display.warning(f"treekill.remote: notify_command failed: {failure}")
 

@@ -18,6 +18,7 @@ import time
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import Recap
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict_data import VerdictData
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.notify import (
     notify,
     notify_alone,
@@ -28,6 +29,13 @@ from ..playbook_runs import start_playbook
 from ..report_factories import RESULTS, make_process, make_report, make_result, make_run_report
 
 SECRET = "hunter2-7262"
+DATA = VerdictData(
+    "00000000000000aa",
+    "SIGINT",
+    "1 host: 1 ended clean",
+    {"ended clean": 1},
+    {"web1": "ended clean"},
+)
 
 
 @pytest.fixture
@@ -42,8 +50,11 @@ def script(tmp_path):
 
 def test_the_command_gets_one_line_of_json(script):
     command, told = script
-    assert notify(command, {"verdict": "1 host: 1 ended clean"}) == ""
-    assert told.read_text() == '{"verdict": "1 host: 1 ended clean"}\n'
+    assert notify(command, DATA) == ""
+    assert told.read_text() == (
+        '{"run": "00000000000000aa", "cause": "SIGINT", "verdict": "1 host: 1 ended clean",'
+        ' "counts": {"ended clean": 1}, "hosts": {"web1": "ended clean"}}\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ def test_the_command_gets_one_line_of_json(script):
     ],
 )
 def test_a_command_that_fails_is_told_and_holds_nothing_up(command, why):
-    assert why in notify(command, {}, seconds=0.2)
+    assert why in notify(command, DATA, seconds=0.2)
 
 
 #: Another user runs the command, as the user of a run would.
@@ -64,9 +75,10 @@ OTHER_USER = """
 import os, sys
 sys.path[:] = %r
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.notify import notify
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict_data import VerdictData
 os.setgid(65534)
 os.setuid(65534)
-print(notify(sys.argv[1], {}, seconds=0.2))
+print(notify(sys.argv[1], VerdictData('', '', '', {}, {}), seconds=0.2))
 """
 
 
@@ -87,15 +99,15 @@ def test_a_command_that_becomes_root_holds_nothing_up():
 
 
 @given(RESULTS)
-def test_the_counts_of_the_news_are_those_of_the_verdict(results):
-    told = Recap(make_run_report(results), True).news
+def test_the_counts_in_the_data_are_those_of_the_verdict(results):
+    told = Recap(make_run_report(results), True).verdict_data.to_message()
     assert sum(told["counts"].values()) == len(told["hosts"])
     assert {*told["hosts"]} == {one["host"] for one in results}
     for words, number in told["counts"].items():
         assert f"{number} {words}" in told["verdict"]
 
 
-def test_no_command_line_task_or_reason_gets_into_the_news():
+def test_no_command_line_task_or_reason_gets_into_the_data():
     secret = make_process(2, command=SECRET, reason=SECRET, user=SECRET)
     results = [
         make_result(
@@ -105,7 +117,7 @@ def test_no_command_line_task_or_reason_gets_into_the_news():
     ]
     told = Recap(make_run_report(results), True)
     assert SECRET in " ".join(line.text for line in told.lines()), "the control"
-    assert SECRET not in json.dumps(told.news)
+    assert SECRET not in json.dumps(told.verdict_data.to_message())
 
 
 def test_without_the_main_process_no_host_is_clean(script):

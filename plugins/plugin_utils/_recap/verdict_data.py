@@ -12,39 +12,43 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import typing as t
 
 from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
     from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict import Ending
 
 #: The key of the data in an event, and in the artifacts of a job.
 _KEY = "treekill"
 
 
-def news(run: str, cause: str, verdict: str, hosts: t.Mapping[str, Ending]) -> JsonObject:
-    """Return the verdict as data.
+@dataclasses.dataclass(frozen=True)
+class VerdictData(JsonRecord):
+    """The verdict as data. The names of the fields are its keys outside of the collection."""
 
-    Args:
-        run: the id of the run.
-        cause: why it was interrupted.
-        verdict: the last line of the recap.
-        hosts: the ending of each host.
-    """
-    counts = collections.Counter(ending.label for ending in hosts.values())
-    return {
-        "run": run,
-        "cause": cause,
-        "verdict": verdict,
-        "counts": dict(counts),
-        "hosts": {host: ending.label for host, ending in hosts.items()},
-    }
+    #: The id of the run.
+    run: str
+    #: Why it was interrupted.
+    cause: str
+    #: The last line of the recap.
+    verdict: str
+    #: How many hosts have each ending.
+    counts: dict[str, int]
+    #: The ending of each host.
+    hosts: dict[str, str]
+
+    @classmethod
+    def of(cls, run: str, cause: str, verdict: str, hosts: t.Mapping[str, Ending]) -> VerdictData:
+        """Return the data of a verdict. `hosts`: the ending of each host."""
+        endings = {host: ending.label for host, ending in hosts.items()}
+        return cls(run, cause, verdict, dict(collections.Counter(endings.values())), endings)
 
 
 @contextlib.contextmanager
-def in_event(content: JsonObject) -> t.Iterator[None]:
+def in_event(data: VerdictData) -> t.Iterator[None]:
     """Put the data into the events of what is displayed meanwhile.
 
     ansible-runner replaces core's method to display by one that makes an event of each text. What
@@ -56,5 +60,6 @@ def in_event(content: JsonObject) -> t.Iterator[None]:
     if not callable(set_local):
         yield
         return
+    content = data.to_message()
     with set_local(**{_KEY: content, "artifact_data": {_KEY: content}}):
         yield
