@@ -8,6 +8,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
     Process,
     ProcessId,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
+from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 RUN, LEASE, OTHER = "0123456789abcdef", "89abcdef", "fedcba9876543210"
 SCRIPT = "export TREEKILL=%s/%s/$$/$PPID; work"
@@ -100,3 +103,12 @@ class StillHost:
 
     def now(self):
         return 1000
+
+
+def surveyed(host):
+    """Return the judged commands of a host, and the snapshot in which they were found."""
+    snapshot = Snapshot(host)
+    trees = command_trees(snapshot, host.OWN)
+    for tree in trees:
+        tree.state, tree.reason = judge(tree, snapshot, host.reader_of)
+    return trees, snapshot

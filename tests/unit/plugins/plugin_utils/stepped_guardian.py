@@ -197,6 +197,8 @@ class SteppedGuardian:
         self.path = f"{self.directory}/socket"
         self.system = _CourierSystem()
         self._couriers: list[Sent] = []
+        #: Workers that end with the test.
+        self.peers: list[Peer] = []
         self._patch.setattr(server, "Loop", _SteppedLoop)
         self._patch.setattr(server, "prepare", lambda: None)
         self._patch.setattr(courier, "os", self.system)
@@ -263,6 +265,11 @@ class SteppedGuardian:
         peer = Peer(self.path)
         self.loop.settle()
         return peer
+
+    def new_worker(self) -> Peer:
+        """Connect another worker, which ends with the test."""
+        self.peers.append(self.new_peer())
+        return self.peers[-1]
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it as the interpreter's own handler in the main process does."""

@@ -9,8 +9,6 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
     Process,
     ProcessId,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import in_order
 from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
     CommandsMatch,
@@ -22,11 +20,17 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.selection 
 from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
     SelectionOptions,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.still_host import LEASE, OTHER, RUN, StillHost, cookie
+from tests.unit.plugins.module_utils.still_host import (
+    LEASE,
+    OTHER,
+    RUN,
+    StillHost,
+    cookie,
+    surveyed,
+)
 
 DEAD, DAEMONS = "00000000", "11111111"
 
@@ -40,14 +44,6 @@ def host():
     host.add(40, 1, ["daemon"], cookie(50, 3, lease=DAEMONS))
     host.command(60, 1, lease=DEAD, run=OTHER)
     return host
-
-
-def surveyed(host):
-    snapshot = Snapshot(host)
-    trees = command_trees(snapshot, host.OWN)
-    for tree in trees:
-        tree.state, tree.reason = judge(tree, snapshot, host.reader_of)
-    return trees, snapshot
 
 
 def asked(host, **options):

@@ -8,8 +8,6 @@ An environment or a title that a user writes proves nothing about them.
 """
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
 from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
     select_abandoned,
     select_runs,
@@ -17,9 +15,15 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.selection 
 from ansible_collections.treekill.remote.plugins.module_utils._survey.selection_options import (
     SelectionOptions,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
-from tests.unit.plugins.module_utils.still_host import LEASE, RUN, SCRIPT, StillHost, cookie
+from tests.unit.plugins.module_utils.still_host import (
+    LEASE,
+    RUN,
+    SCRIPT,
+    StillHost,
+    cookie,
+    surveyed,
+)
 
 TITLES = [
     "treekill: supervisor of run %s, lease %s: a task",
@@ -47,14 +51,6 @@ class OwnedHost(StillHost):
 @pytest.fixture
 def host():
     return OwnedHost()
-
-
-def surveyed(host):
-    snapshot = Snapshot(host)
-    trees = command_trees(snapshot, host.OWN)
-    for tree in trees:
-        tree.state, tree.reason = judge(tree, snapshot, host.reader_of)
-    return trees, snapshot
 
 
 def dead(host):

@@ -10,21 +10,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..stepped_guardian import Peer, SteppedGuardian
+from ..stepped_guardian import SteppedGuardian
 
 
 @pytest.fixture
 def stepped() -> Iterator[SteppedGuardian]:
     """Return the guardian. Its `peers` end with the test."""
     guardian = SteppedGuardian()
-    peers: list[Peer] = []
-    guardian.peers = peers  # type: ignore[attr-defined]
     try:
         yield guardian
     finally:
         for sent in guardian.couriers:
             guardian.answer(sent, b"")
-        for peer in [*peers, guardian.main]:
+        for peer in [*guardian.peers, guardian.main]:
             if peer.pid:
                 peer.die()
         guardian.loop.settle()

@@ -19,11 +19,6 @@ from ..stepped_guardian import Peer
 LATER = 1.0
 
 
-def worker(stepped: Any) -> Peer:
-    stepped.peers.append(stepped.new_peer())
-    return stepped.peers[-1]
-
-
 def take(stepped: Any, peer: Peer, lease: str, always: bool = False, host: str = "web1") -> bool:
     """Whether the lease is granted."""
     asked = {**make_request(lease).to_message(), "host": host, "always": always}
@@ -37,7 +32,7 @@ def interrupt(stepped: Any, always: bool = True) -> None:
     if always:
         stepped.guardian._page.run_always(signal.SIGINT)
     stepped.signal(signal.SIGINT)
-    stepped.main.read_frozen = stepped.main.others[0].recv(16)
+    stepped.main.others[0].recv(16)
 
 
 def ask(stepped: Any) -> list[dict[str, Any]]:
@@ -57,12 +52,12 @@ def gate(stepped: Any) -> Gate:
 
 
 def test_the_gate_opens_for_tasks_of_sections_alone_when_each_tree_is_gone(stepped):
-    first = worker(stepped)
+    first = stepped.new_worker()
     assert take(stepped, first, "00000001")
     interrupt(stepped)
     assert gate(stepped) is Gate.CLOSED
     assert ask(stepped) == []
-    other = worker(stepped)
+    other = stepped.new_worker()
     assert not take(stepped, other, "00000002", always=True)
     confirm(stepped)
     (answer,) = stepped.main.read()
@@ -74,17 +69,17 @@ def test_the_gate_opens_for_tasks_of_sections_alone_when_each_tree_is_gone(stepp
 
 def test_without_the_option_it_never_opens(stepped):
     """The control."""
-    assert take(stepped, worker(stepped), "00000001")
+    assert take(stepped, stepped.new_worker(), "00000001")
     interrupt(stepped, always=False)
     confirm(stepped)
     (answer,) = ask(stepped)
     assert not answer["granted"]
     assert gate(stepped) is Gate.CLOSED
-    assert not take(stepped, worker(stepped), "00000002", always=True)
+    assert not take(stepped, stepped.new_worker(), "00000002", always=True)
 
 
 def test_a_tree_that_is_not_known_to_be_gone_is_named_with_its_worker(stepped):
-    workers = [worker(stepped) for dummy in range(3)]
+    workers = [stepped.new_worker() for dummy in range(3)]
     for number, peer in enumerate(workers):
         assert take(stepped, peer, f"0000000{number}", host=f"web{number}")
     interrupt(stepped)
@@ -107,21 +102,21 @@ def test_a_tree_that_is_not_known_to_be_gone_is_named_with_its_worker(stepped):
 
 
 def test_a_second_signal_ends_the_tasks_of_sections(stepped):
-    assert take(stepped, worker(stepped), "00000001")
+    assert take(stepped, stepped.new_worker(), "00000001")
     interrupt(stepped)
     confirm(stepped)
     assert ask(stepped)[0]["granted"]
-    assert take(stepped, worker(stepped), "00000002", always=True)
+    assert take(stepped, stepped.new_worker(), "00000002", always=True)
     assert stepped.couriers == []
     stepped.after(LATER)
     stepped.signal(signal.SIGINT)
     assert [sent.lease for sent in stepped.couriers] == ["00000002"]
     assert gate(stepped) is Gate.CLOSED
-    assert not take(stepped, worker(stepped), "00000003", always=True)
+    assert not take(stepped, stepped.new_worker(), "00000003", always=True)
 
 
 def test_a_second_signal_before_the_gate_opens_leaves_the_sections_out(stepped):
-    assert take(stepped, worker(stepped), "00000001")
+    assert take(stepped, stepped.new_worker(), "00000001")
     interrupt(stepped)
     assert ask(stepped) == []
     stepped.after(LATER)
@@ -133,11 +128,11 @@ def test_a_second_signal_before_the_gate_opens_leaves_the_sections_out(stepped):
 
 
 def test_the_end_of_the_main_process_ends_the_tasks_of_sections(stepped):
-    assert take(stepped, worker(stepped), "00000001")
+    assert take(stepped, stepped.new_worker(), "00000001")
     interrupt(stepped)
     confirm(stepped)
     assert ask(stepped)[0]["granted"]
-    assert take(stepped, worker(stepped), "00000002", always=True)
+    assert take(stepped, stepped.new_worker(), "00000002", always=True)
     stepped.guardian._main_gone()
     stepped.loop.settle()
     assert [sent.lease for sent in stepped.couriers] == ["00000002"]
@@ -146,7 +141,7 @@ def test_the_end_of_the_main_process_ends_the_tasks_of_sections(stepped):
 
 
 def test_the_report_of_the_main_process_has_what_became_of_the_sections(stepped):
-    assert take(stepped, worker(stepped), "00000001")
+    assert take(stepped, stepped.new_worker(), "00000001")
     interrupt(stepped)
     confirm(stepped)
     assert ask(stepped)[0]["granted"]

@@ -24,8 +24,7 @@ LEASES = [f"{number:08x}" for number in range(1, 8)]
 
 def _await_report(stepped: SteppedGuardian) -> None:
     """Interrupt a run with so many leases, and let its main process wait for the report."""
-    peer = stepped.new_peer()
-    stepped.peers.append(peer)  # type: ignore[attr-defined]
+    peer = stepped.new_worker()
     for lease in LEASES:
         peer.send(request_frame(make_request(lease, timeout=2.0)))
     stepped.loop.settle()

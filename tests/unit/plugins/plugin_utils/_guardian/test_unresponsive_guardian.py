@@ -33,11 +33,6 @@ from ..stepped_guardian import Peer
 from .test_server import TERMS
 
 
-def a_worker(stepped: Any) -> Peer:
-    stepped.peers.append(stepped.new_peer())
-    return stepped.peers[-1]
-
-
 def take(lease: str, **more: Any) -> dict[str, Any]:
     terms = {**TERMS, "keep": False, **more.pop("terms", {})}
     return {
@@ -53,7 +48,7 @@ def take(lease: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_ends_nothing(stepped):
-    worker = a_worker(stepped)
+    worker = stepped.new_worker()
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0, number=1))
     stepped.loop.now += 14.0  # it was stopped
     stepped.loop.settle()
@@ -69,7 +64,7 @@ def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_en
 def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(
     stepped,
 ):
-    worker = a_worker(stepped)
+    worker = stepped.new_worker()
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0, number=1))
     stepped.loop.settle()
     assert worker.read()[0]["granted"]
@@ -80,7 +75,7 @@ def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_brea
 
 
 def test_what_is_granted_at_the_last_moment_and_given_back_is_not_ended(stepped):
-    worker = a_worker(stepped)
+    worker = stepped.new_worker()
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0))
     worker.send({"op": "done", "lease": "00000001"})
     worker.hang_up()
@@ -91,7 +86,7 @@ def test_what_is_granted_at_the_last_moment_and_given_back_is_not_ended(stepped)
 def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_can_not_be_sent(
     stepped,
 ):
-    worker = a_worker(stepped)
+    worker = stepped.new_worker()
     worker.send(take("00000001"))
     stepped.loop.settle()
     assert worker.read()[0]["granted"]
@@ -107,7 +102,7 @@ def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_ca
 def test_a_guardian_that_reads_says_so_to_workers_that_do_not_ask_it_any_more(stepped):
     page = stepped.guardian._page
     page.ask_again_at = 1e9
-    worker = a_worker(stepped)
+    worker = stepped.new_worker()
     worker.send(take("00000001", deadline=stepped.loop.now - 1.0))
     stepped.loop.settle()
     assert page.ask_again_at == 0.0
@@ -124,7 +119,7 @@ def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(st
 
     It was not answered, and has ended.
     """
-    worker = a_worker(stepped)
+    worker = stepped.new_worker()
     worker.send(take("00000001", terms={"end_async": True}))
     worker.send({"op": "detach", "lease": "00000001"})
     stepped.loop.settle()
@@ -143,7 +138,7 @@ def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_
     stepped,
 ):
     """Ctrl-Z, while the report is larger than what a socket holds."""
-    reader = a_worker(stepped)
+    reader = stepped.new_worker()
     stepped.guardian._reporter.note_unguarded("web1", "a connection", "x" * 3_000_000)
     began = time.monotonic()
     stepped.main.send({"op": "report", "wait": False})
