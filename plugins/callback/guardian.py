@@ -129,7 +129,7 @@ class CallbackModule(CallbackBase):
     def _guard(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
         # Imported late: these files fail on a core that lacks what they need.
         from ansible_collections.treekill.remote.plugins.plugin_utils._run import (  # noqa: PLC0415
-            patch_console,
+            patch_cleanup,
             start_run,
         )
 
@@ -137,11 +137,11 @@ class CallbackModule(CallbackBase):
         options, records, self._after, always = found
         if not self._begun:
             until_exit = not api.is_supported(api.Feature.CONSOLE) or (
-                announced and patch_console.is_command_line()
+                announced and patch_cleanup.is_command_line()
             )
             self._run = run = start_run.begin(options, records, self._display, until_exit, always)
             if run is not None and not until_exit:
-                patch_console.at_end_of_run(self, lambda: self._end(run))
+                patch_cleanup.at_end_of_run(self, lambda: self._end(run))
         if self._run is not None:
             self._run.set_after_kill(self._after)
 

@@ -39,8 +39,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import (
     missing,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
-    has_ways_of_its_own,
     is_for_devices,
+    is_of_mitogen,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
@@ -101,7 +101,7 @@ def _refusal(connection: ConnectionBase) -> str:
         return f"this ansible-core has no {', '.join(missing()[Feature.EVERYTHING])}"
     if is_for_devices(connection):
         return "it is persistent, as connections to network devices are, and has no POSIX shell"
-    if has_ways_of_its_own(connection):
+    if is_of_mitogen(connection):
         return (
             "it is a connection of mitogen, which runs modules in its own way; use a strategy of"
             " ansible-core"

@@ -165,10 +165,10 @@ def is_for_devices(connection: ConnectionBase) -> bool:
     )
 
 
-def has_ways_of_its_own(connection: ConnectionBase) -> bool:
-    """Whether modules reach the host without `exec_command`.
+def is_of_mitogen(connection: ConnectionBase) -> bool:
+    """Whether the connection is one of mitogen.
 
-    The connections of mitogen talk to an interpreter that stays on the host.
+    Its modules reach the host without `exec_command`: an interpreter stays there.
     """
     return any(
         one.__module__.partition(".")[0] == "ansible_mitogen" for one in type(connection).__mro__
