@@ -23,7 +23,7 @@ done
 case $run in ????????????????) ;; *) exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) exit 64;; esac
-all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 left=" " dead=" " doubt= doubtful= told=
+all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 left=" " dead=" " doubt= doubtful=
 # its few own tools get the same: the tree may keep the host busy. Only root may do it
 renice -n -20 -p $$ >/dev/null 2>&1
 
@@ -152,7 +152,7 @@ take() {
   case $state in Z|X) return 1;; esac
   id=${1}_$start
   [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
-  case $all in *" $id "*) return 1;; esac
+  has "$all" && return 1
   all="$all$id " new="$new$id "
   eval "sent_$id= ended_$id= start_$1=$start ppid_$id=$ppid user_$id= command_$id= name_$id=\$name"
   if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ] && had_signal "$ppid"; then
@@ -173,6 +173,10 @@ had_signal() {
 target() {
   [ "$children" = 1 ] || case $roots in *" $1 "*) ;; *) false;; esac
 }
+# whether the list $1 has the process $id
+has() {
+  case $1 in *" $id "*) ;; *) false;; esac
+}
 # not if a process above it could stop itself as well, and could not be resumed from here
 may_stop() {
   up=$1
@@ -188,7 +192,7 @@ may_stop() {
 }
 resume() {
   # a sudo above would resume a root that is held
-  for id in $roots; do case $held in *" $id "*) return;; esac; done
+  for id in $roots; do has "$held" && return; done
   for id in $above; do
     lives "$id" && case $state in T|t) kill -CONT "${id%_*}" 2>/dev/null;; esac
   done
@@ -227,7 +231,7 @@ judge() {
   for pid in $unread; do
     look "$pid" || { doubt=$pid; continue; }
     id=${pid}_$start
-    case $dead$all in *" $id "*) continue;; esac
+    has "$dead$all" && continue
     case $state$((flags & 2097156)) in
       [ZX]*|?4) dead="$dead$id ";;
       ?0)
@@ -371,7 +375,7 @@ first_signals() {
   busy=" " keep=" " pending=
   for id in $left; do
     # a process that may not be signalled can only be ended by a sudo above it
-    case $denied in *" $id "*) continue;; esac
+    has "$denied" && continue
     parent_of "$id"
     [ -z "$parent" ] || case $busy in *" $parent "*) ;; *) busy="$busy$parent ";; esac
   done
@@ -402,13 +406,13 @@ first_signals() {
   while [ "$known" != "$keep" ]; do
     known=$keep
     for id in $busy; do
-      case $keep$cleaning in *" $id "*) continue;; esac
+      has "$keep$cleaning" && continue
       eval "kind=\$kind_$id"
       [ "$kind" = shell ] && awaits "$id" && hold "$id" && keep="$keep$id "
     done
   done
   for id in $left; do
-    case $cleaning in *" $id "*) continue;; esac
+    has "$cleaning" && continue
     eval "sent=\$sent_$id"
     turn=1
     case $busy in *" $id "*)
@@ -467,7 +471,7 @@ check() {
       still="$still$id "
       target "$id" && left="$left$id "
       eval "up_$id=${ppid}_\$start_$ppid name_$id=\$name"
-      case $loose in *" $id "*) sent=${sent:-0};; esac
+      has "$loose" && sent=${sent:-0}
       case ${1-1}$held in
         *" $id "*|" "*) ;;
         *) case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac;;
@@ -520,14 +524,14 @@ kill_rest() {
   clock
   last=$((now + 500))
   while :; do
-    for id in $left; do case $denied in *" $id "*) ;; *) may_stop "${id%_*}" && send STOP "$id";; esac; done
+    for id in $left; do has "$denied" || { may_stop "${id%_*}" && send STOP "$id"; }; done
     freeze
     check
     shielding
     more=
     for id in $left; do
-      case $denied in *" $id "*) continue;; esac
-      case $shields in *" $id "*) send CONT "$id"; continue;; esac
+      has "$denied" && continue
+      has "$shields" && { send CONT "$id"; continue; }
       more=1
       send KILL "$id" && eval "sent_$id=9"
     done
@@ -593,7 +597,7 @@ rows() {
       [ "$arguments" != 1 ] || command="[$command]"
     fi
     role=child
-    case $roots in *" $id "*) role=root;; esac
+    has "$roots" && role=root
     if [ "$ended" ]; then
       signal_name "$sent"
       seconds "$ended"
@@ -608,6 +612,7 @@ rows() {
   done
 }
 report() {
+  trap - EXIT
   gone= root=null
   for id in $all; do
     eval "ended=\$ended_$id"
@@ -622,7 +627,7 @@ report() {
   [ "$found" ] && handed=true
   clock
   seconds $((now - begin))
-  took=$time told=1
+  took=$time
   printf "\nTREEKILL-REPORT %s {\"version\":1,\"method\":\"shell\",\"root\":%s,\"gone\":[" "$nonce" "$root"
   rows "$gone"
   printf "],\"survivors\":["
@@ -635,10 +640,8 @@ report() {
 # Without a report nothing stays stopped: another pass may never come. No process can be started for this. In bash the status of the first command is
 # that of a process that could not be started.
 let_go() {
-  held=" "
-  [ -z "$told" ] || return
-  for id in $all; do target "$id" && lives "$id" && kill -CONT "${id%_*}"; done 2>/dev/null
-  resume
+  held=" " loose=$all
+  check
 }
 
 trap let_go EXIT
@@ -672,7 +675,7 @@ if [ "$all" != " " ] && [ -z "$doubtful" ]; then
     answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$found" heads="$heads" began="$begin" 2>&1 </dev/null)
     found=
     case $answer in
-      *"TREEKILL-REPORT $nonce {"*) told=1; resume; printf "%s\n" "$answer"; exit 0;;
+      *"TREEKILL-REPORT $nonce {"*) resume; printf "%s\n" "$answer"; exit 0;;
     esac
     refusal="sudo -n: $(printf "%s\n" "$answer" | sed -n "\$s/^sudo: //;\$p" | tr -c "\n\040-\176" "?" | tr "\"\\\\" "??")"
   fi
