@@ -29,7 +29,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_cl
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.pulse_command import (
     PulseOutput,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    LocalTable,
+    is_alive,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
@@ -38,8 +41,13 @@ if t.TYPE_CHECKING:
         KillOrder,
     )
 
-#: Seconds between two looks whether the main process is alive, where there is no pidfd.
+#: Seconds between two looks whether the main process is alive, where there is no pidfd, and after
+#: its end whether the guardian is stopped.
 _LOOK_SECONDS = 1.0
+
+#: Looks after which a stopped guardian is not waited for any longer. A debugger may hold it for a
+#: moment.
+_MOST_STOPPED_LOOKS = 10
 
 #: Seconds before the connection is made again, the first time and at most. A host ends the jobs
 #: soon after its last pulse was lost, so the pauses stay short.
@@ -155,11 +163,15 @@ class PulseProcess:
     def _watch(self) -> None:
         """Obey the guardian, and after its end watch the main process."""
         rest = b""
-        while chunk := os.read(self._orders, 4096):
+        try:
+            main = os.pidfd_open(self._main.pid)
+        except (AttributeError, OSError):
+            main = None
+        while self._is_heard(main) and (chunk := os.read(self._orders, 4096)):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._obey(line.decode())
-        self._await_end_of_main()
+        self._await_end_of_main(main)
         if self._page.run_ended:
             self._release("*")
             self._confirmed.wait(_LAST_SECONDS)
@@ -188,14 +200,34 @@ class PulseProcess:
         self._client.send("over")
         time.sleep(_LAST_SECONDS)
 
-    def _await_end_of_main(self) -> None:
-        try:
-            main = os.pidfd_open(self._main.pid)
-        except (AttributeError, OSError):
+    def _is_heard(self, main: int | None) -> bool:
+        """Wait for the guardian to say something, or to end. Return whether it has.
+
+        It has not if the main process is gone, and the guardian is stopped: it may be so for ever.
+
+        `main`: the pidfd of the main process, if there is one.
+        """
+        poll, looks = select.poll(), 0
+        poll.register(self._orders, select.POLLIN)
+        if main is not None:
+            poll.register(main, select.POLLIN)
+        while looks < _MOST_STOPPED_LOOKS:
+            events = poll.poll(_LOOK_SECONDS * 1000 if main is None else None)
+            if any(descriptor == self._orders for descriptor, dummy in events):
+                return True
+            if events and main is not None:
+                poll.unregister(main)
+                main = None
+            if main is None and not is_alive(self._main):
+                guardian = LocalTable().process(os.getppid())
+                looks = looks + 1 if guardian is not None and guardian.stopped else 0
+        return False
+
+    def _await_end_of_main(self, main: int | None) -> None:
+        if main is None:
             while is_alive(self._main):
                 time.sleep(_LOOK_SECONDS)
-            return
-        if is_alive(self._main):
+        elif is_alive(self._main):
             select.select([main], [], [])
 
     def _end(self) -> t.NoReturn:
