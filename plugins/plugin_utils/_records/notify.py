@@ -23,6 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict imp
     verdict,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict_data import VerdictData
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
@@ -34,10 +35,17 @@ _SECONDS = 10.0
 _KILL_SECONDS = 1.0
 
 
-def notify(command: str, data: VerdictData, seconds: float = _SECONDS) -> str:
+def notify(
+    command: str,
+    data: VerdictData,
+    seconds: float = _SECONDS,
+    before: t.Callable[[], None] | None = None,
+) -> str:
     """Run the command with the data as one line of JSON on its standard input.
 
     Return why it failed, or nothing. It is killed when its time is over.
+
+    `before`: called in its process before it begins.
     """
     try:
         words = shlex.split(command)
@@ -48,6 +56,7 @@ def notify(command: str, data: VerdictData, seconds: float = _SECONDS) -> str:
             stderr=subprocess.DEVNULL,
             # The next Ctrl-C at the terminal is not for it.
             start_new_session=True,
+            preexec_fn=before,  # noqa: PLW1509 - a guardian has no other thread
         )
     except (OSError, ValueError) as error:
         return str(error)
@@ -73,4 +82,10 @@ def notify_alone(command: str, report: RunReport) -> None:
     """
     hosts = endings(by_host(report.results), Unguarded(report.unguarded), report.always, lost=True)
     text = verdict(hosts).text if hosts else "The main process is gone; nothing is known to run"
-    notify(command, VerdictData.of(report.run, report.cause, text, hosts))
+    notify(command, VerdictData.of(report.run, report.cause, text, hosts), before=_heed_signals)
+
+
+def _heed_signals() -> None:
+    """Ignore no signal that a guardian ignores. What the command starts would ignore it too."""
+    for number in RUN_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)

@@ -23,6 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.notify im
     notify,
     notify_alone,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS
 from hypothesis import given
 
 from ..playbook_runs import start_playbook
@@ -125,6 +126,22 @@ def test_without_the_main_process_no_host_is_clean(script):
     clean = make_result(report=make_report(gone=[make_process(2)], supervised=True))
     notify_alone(command, make_run_report([clean], "the main process is gone"))
     assert json.loads(told.read_text())["hosts"] == {"web1": "ended as far as seen"}
+
+
+def test_without_the_main_process_the_command_ignores_no_signal(tmp_path):
+    """A guardian ignores those that interrupt a run."""
+    told = tmp_path / "told"
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in RUN_SIGNALS}
+    try:
+        notify_alone(
+            f"sh -c 'cat >/dev/null; grep SigIgn: /proc/$$/status >{told}'",
+            make_run_report([make_result()], "the main process is gone"),
+        )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    ignored = int(told.read_text().split()[1], 16)
+    assert not [number for number in RUN_SIGNALS if ignored & 1 << number - 1]
 
 
 SLEEP = {"name": f"Sleep {SECRET}", "ansible.builtin.command": "sleep 7264"}
