@@ -153,7 +153,11 @@ def _doubt(result: LeaseResult) -> str:
         if result.report.finishing:
             return "a transaction of its task was left to finish"
         survivors = len(result.report.survivors)
-        return f"{survivors} processes of its task have survived" if survivors else ""
+        if not survivors:
+            return ""
+        one = survivors == 1
+        words = "1 process of its task has" if one else f"{survivors} processes of its task have"
+        return f"{words} survived"
     if result.outcome in _CLEAR:
         return ""
     return f"the end of its task is not confirmed ({' '.join(result.reason.split())})"

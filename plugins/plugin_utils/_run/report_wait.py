@@ -94,8 +94,7 @@ class ReportWait:
                 raise GuardianSilent(f"it {_STOPPED} {pid}")
             if now - began > _MAX_SILENT_SECONDS:
                 raise GuardianSilent(
-                    f"it is alive, and has not answered for {_MAX_SILENT_SECONDS:.0f} s;"
-                    " it goes on alone"
+                    f"it is alive, and has not answered for {_MAX_SILENT_SECONDS:.0f} s"
                 )
         return None
 

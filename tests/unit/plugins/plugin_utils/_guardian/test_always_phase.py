@@ -96,7 +96,7 @@ def test_a_tree_that_is_not_known_to_be_gone_is_named_with_its_worker(stepped):
     (answer,) = stepped.main.read()
     rows = {row["worker"]: (row["host"], row["reason"]) for row in answer["unconfirmed"]}
     assert rows == {
-        workers[0].pid: ("web0", "1 processes of its task have survived"),
+        workers[0].pid: ("web0", "1 process of its task has survived"),
         workers[1].pid: ("web1", "the end of its task is not confirmed (no answer)"),
     }
 
