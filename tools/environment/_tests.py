@@ -77,7 +77,7 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
         ready.venv.python,
         "-m",
         "pytest",
-        "-rfEs",
+        "-rs",
         *BESIDE_EACH_OTHER.get(name, ()),
         *chosen,
         *arguments,

@@ -153,11 +153,9 @@ def _doubt(result: LeaseResult) -> str:
         if result.report.finishing:
             return "a transaction of its task was left to finish"
         survivors = len(result.report.survivors)
-        if not survivors:
-            return ""
-        one = survivors == 1
-        words = "1 process of its task has" if one else f"{survivors} processes of its task have"
-        return f"{words} survived"
+        if survivors == 1:
+            return "1 process of its task has survived"
+        return f"{survivors} processes of its task have survived" if survivors else ""
     if result.outcome in _CLEAR:
         return ""
     return f"the end of its task is not confirmed ({' '.join(result.reason.split())})"

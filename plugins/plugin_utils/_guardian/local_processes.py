@@ -127,9 +127,13 @@ class LocalProcesses:
             )
             for process in ([worker] if worker else []) + clients:
                 self._processes.send(process, signal.SIGSTOP)
-            self._frozen[lease.lease] = _Frozen(worker, clients, self._passwords_of(clients))
+            self._frozen[lease.lease] = _Frozen(worker, clients)
             if worker is not None:
                 self._leases_of[worker] += 1
+        # When all are stopped: a client that ends later shows no environment any more.
+        for lease in held:
+            frozen = self._frozen[lease.lease]
+            frozen.passwords = self._passwords_of(frozen.clients)
 
     def resume(self, lease: str) -> None:
         """Resume the worker of a lease that was done after all."""
@@ -194,8 +198,7 @@ class LocalProcesses:
     def end_clients_of(self, lease: Lease) -> None:
         """End the clients of a lease whose kill order has been tried."""
         frozen = self._take_out(lease.lease)
-        self._end_clients(frozen.clients)
-        forget(frozen.passwords)
+        self._end_clients(frozen.clients, frozen.passwords)
         if not lease.terms.local:
             self._look_for_strays_of(lease)
         if frozen.worker is not None and self._alone:
@@ -206,8 +209,7 @@ class LocalProcesses:
             self._processes.send(frozen.worker, signal.SIGCONT)
             self._end_later(frozen.worker)
 
-    def _end_clients(self, clients: t.Sequence[ProcessId]) -> None:
-        passwords = self._passwords_of(clients)
+    def _end_clients(self, clients: t.Iterable[ProcessId], passwords: t.Iterable[str]) -> None:
         for client in clients:
             self._processes.send(client, signal.SIGKILL)
         forget(passwords)
@@ -231,7 +233,8 @@ class LocalProcesses:
         began = self._loop.clock()
         self._pending -= 1
         leases, self._strays_of = self._strays_of, []
-        self._end_clients(self._processes.stray_clients(leases))
+        strays = self._processes.stray_clients(leases)
+        self._end_clients(strays, self._passwords_of(strays))
         now = self._loop.clock()
         self._next_look = now + _REST_FACTOR * (now - began)
 
@@ -272,11 +275,11 @@ class LocalProcesses:
             if orphan is not None and orphan not in stopped:
                 # The worker may not have reached its own clean-up. Core ends what a worker has
                 # started here, too.
-                passwords = self._passwords_of(self._processes.below(orphan))
-                for process in (
-                    self._processes.group_below(orphan) if group_of(orphan) == orphan.pid else ()
-                ):
-                    self._processes.send(process, signal.SIGTERM)
+                below = self._processes.below(orphan)
+                passwords = self._passwords_of(below)
+                for process in below:
+                    if group_of(process) == orphan.pid:
+                        self._processes.send(process, signal.SIGTERM)
                 self._processes.send(orphan, signal.SIGKILL)
                 forget(passwords)
 

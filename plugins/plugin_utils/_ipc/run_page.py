@@ -128,7 +128,7 @@ class RunPage:
     def had_pulse(self) -> bool:
         """Whether a guardian of this run has kept a pulse.
 
-        The process that keeps it outlives its guardian, and has no word with the next one.
+        The process that keeps it outlives its guardian, and does not talk to the next one.
         """
         return self._memory[_PULSES] != 0
 

@@ -160,8 +160,8 @@ class Courier:
     def _stop(self) -> None:
         """Stop the courier, so that it starts no client that is not seen.
 
-        It is still to be waited for. One that waits in the kernel starts none meanwhile. SIGKILL
-        ends many such waits, and SIGSTOP none: the guardian does not wait for the latter.
+        It stays a child to be waited for. A courier that waits in the kernel starts no client
+        meanwhile. SIGKILL ends many such waits and SIGSTOP none, so this waits only a moment.
         """
         os.kill(self._pid, signal.SIGSTOP)
         # macOS has no waitid before Python 3.13, and no table of processes to look at.

@@ -223,7 +223,7 @@ class _Keeper:
 
         The supervisor may be connected to a pulse of an earlier guardian.
         """
-        if name in self.held and polled and not (self._failed or self._pulses.are_not_alone):
+        if name in self.held and polled and not (self._failed or self._pulses.earlier):
             self._pulses.tell(self.host, "no supervisor is connected to the pulse there")
 
 
@@ -235,8 +235,8 @@ class Pulses:
         self.loop = loop
         self.main = main
         self.page = page
-        #: Whether hosts may have pulses of a guardian before this one.
-        self.are_not_alone = page.had_pulse
+        #: Whether hosts may have pulses of an earlier guardian.
+        self.earlier = page.had_pulse
         self._keepers: dict[tuple[str, bool], _Keeper] = {}
         self._of: dict[str, _Keeper] = {}
         self._told: set[tuple[str, str]] = set()

@@ -151,7 +151,7 @@ take() {
   look "$1" && [ "$start" = "$3" ] || return 1
   case $state in Z|X) return 1;; esac
   id=${1}_$start
-  [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
+  [ -z "$2" ] || has "$roots" || roots="$roots$id " arrived=1
   has "$all" && return 1
   all="$all$id " new="$new$id "
   eval "sent_$id= ended_$id= start_$1=$start ppid_$id=$ppid user_$id= command_$id= name_$id=\$name"
@@ -423,12 +423,12 @@ first_signals() {
     [ "$turn" ] && ! waits "$id" || { pending=1; continue; }
     number_of "$id"
     send "$number" "$id"
-    case $? in 0) eval "sent_$id=$number";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
+    case $? in 0) eval "sent_$id=$number";; 2) has "$denied" || denied="$denied $id ";; esac
   done
   held=$keep back=
   [ "$held" = " " ] || pending=1
   for id in $left; do
-    case $loose$held$cleaning in *" $id "*) ;; *) back="$id $back" loose="$loose$id ";; esac
+    has "$loose$held$cleaning" || back="$id $back" loose="$loose$id "
   done
   for id in $back; do send CONT "$id"; done
   resume
@@ -606,7 +606,7 @@ rows() {
       end="\"ended\":null,\"seconds\":null}"
       [ "$2" ] && explain "$id" && end="${end%?},\"reason\":\"$reason\"}"
     fi
-    case $logins in *" $id "*) end="${end%?},\"reason\":\"ssh server: its logins are left alone\"}";; esac
+    has "$logins" && end="${end%?},\"reason\":\"ssh server: its logins are left alone\"}"
     printf "%s" "$comma{\"pid\":${id%_*},\"start\":${id#*_},\"ppid\":$parent,\"user\":\"$user\",\"command\":\"$command\",\"role\":\"$role\",$end"
     comma=,
   done

@@ -23,7 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict imp
     verdict,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.verdict_data import VerdictData
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import set_run_signals
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
@@ -82,10 +82,9 @@ def notify_alone(command: str, report: RunReport) -> None:
     """
     hosts = endings(by_host(report.results), Unguarded(report.unguarded), report.always, lost=True)
     text = verdict(hosts).text if hosts else "The main process is gone; nothing is known to run"
-    notify(command, VerdictData.of(report.run, report.cause, text, hosts), before=_heed_signals)
-
-
-def _heed_signals() -> None:
-    """Ignore no signal that a guardian ignores. What the command starts would ignore it too."""
-    for number in RUN_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+    notify(
+        command,
+        VerdictData.of(report.run, report.cause, text, hosts),
+        # A guardian ignores these signals, and what it starts would ignore them too.
+        before=lambda: set_run_signals(signal.SIG_DFL),
+    )

@@ -25,6 +25,12 @@ RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TASK_SIGNAL = signal.SIGURG
 
 
+def set_run_signals(disposition: signal.Handlers) -> None:
+    """Let this process ignore the signals of a run, or heed them."""
+    for number in RUN_SIGNALS:
+        signal.signal(number, disposition)
+
+
 def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
     """Leave the parent: enter a new session, reset the run's signals, close descriptors.
 
@@ -33,8 +39,7 @@ def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
     """
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in RUN_SIGNALS:
-        signal.signal(number, disposition)
+    set_run_signals(disposition)
     # Listed, not counted up to SC_OPEN_MAX: that is a billion in some containers.
     for descriptor in map(int, os.listdir("/dev/fd")):
         if descriptor > 2 and descriptor not in kept:

@@ -30,12 +30,11 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 SECONDS = "seconds from the trigger until the last process was gone"
 COVERS = "covers"
 
-#: Tests below these folders have a sample: one of so many rows, and so many rows at least.
+#: Tests below these folders have a sample: one of so many rows.
 SAMPLED = ("tests/integration/", "tests/docs/examples/")
-#: Its rows only read pages.
+OF = 6
+#: This file has all its rows, which only read pages.
 WHOLE = "tests/docs/examples/test_claims.py"
-OF, LEAST = 6, 1
-
 
 #: Characters of the error of a failed test that are printed once more at the end.
 ERROR_CHARACTERS = 800
@@ -120,7 +119,7 @@ def _beyond_the_sample(items: Sequence[pytest.Item]) -> set[pytest.Item]:
             rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left_out = set()
     for name, of_one in rows.items():
-        number = min(max(LEAST, -(-len(of_one) // OF)), len(of_one))
+        number = -(-len(of_one) // OF)
         first = zlib.crc32(name.encode())
         chosen = {(first + at * len(of_one) // number) % len(of_one) for at in range(number)}
         left_out |= {item for at, item in enumerate(of_one) if at not in chosen}
@@ -140,14 +139,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
     The errors of failed tests follow.
     """
-    reports = [
-        report
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.stats.get(outcome, ())
-    ]
     times = [
         (report.nodeid.partition("::")[2], dict(report.user_properties)[SECONDS])
-        for report in reports
+        for report in _reports(terminalreporter, "passed", "failed")
         if SECONDS in dict(report.user_properties)
     ]
     if times:
@@ -157,16 +151,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _print_errors(terminalreporter)
 
 
+def _reports(terminalreporter: pytest.TerminalReporter, *outcomes: str) -> list[pytest.TestReport]:
+    return [report for one in outcomes for report in terminalreporter.stats.get(one, ())]
+
+
 def _print_errors(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the error of each failed test at the end.
 
     A service that runs the tests may keep only the last lines of their output.
     """
-    failed = [
-        report
-        for outcome in ("failed", "error")
-        for report in terminalreporter.stats.get(outcome, ())
-    ]
+    failed = _reports(terminalreporter, "failed", "error")
     if failed:
         terminalreporter.section("errors of failed tests")
     for report in failed:

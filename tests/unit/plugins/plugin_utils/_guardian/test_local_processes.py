@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -155,15 +154,6 @@ def bystander(family: Family) -> Iterator[Family]:
     yield one
     assert one.states() == "SSS"
     one.close()
-
-
-@pytest.fixture
-def password() -> Iterator[Path]:
-    """A file with a password, as core writes it for an ssh client."""
-    file = Path(f"/dev/shm/psm_{secrets.token_hex(4)}")
-    file.write_text("hunter2")
-    yield file
-    file.unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -10,13 +10,11 @@ Its clients are real processes with the names of the real programs.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -55,11 +53,9 @@ class Clients:
     Their pids are in a folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: Path) -> None:
         self._folder = folder
-        #: A file with a password, as core writes it for an ssh client.
-        self.password = Path(f"/dev/shm/psm_{secrets.token_hex(4)}")
-        self.password.write_text("hunter2")
+        self._password = password
         for name in PROGRAMS:
             shutil.copy(shutil.which("sleep") or "", folder / name)
 
@@ -74,7 +70,7 @@ class Clients:
                 process = subprocess.Popen(
                     [self._folder / name, "7200"],
                     start_new_session=True,
-                    env={"_ANSIBLE_SSH_ASKPASS_SHM": self.password.name},
+                    env={"_ANSIBLE_SSH_ASKPASS_SHM": self._password.name},
                 )
                 self._write(name, process.pid)
             if os.fork() == 0:
@@ -97,17 +93,16 @@ class Clients:
 
 
 @pytest.fixture
-def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+def clients(tmp_path: Path, password: Path, monkeypatch: pytest.MonkeyPatch) -> Clients:
     """The clients of the next courier."""
-    made = Clients(tmp_path)
+    made = Clients(tmp_path, password)
     monkeypatch.setattr(courier, "_be_courier", made.be_courier)
-    yield made
-    made.password.unlink(missing_ok=True)
+    return made
 
 
 @pytest.mark.parametrize("way", ["given up", "abandoned"])
 def test_ssh_clients_end_in_whatever_session_and_a_kill_pass_goes_on(
-    clients: Clients, way: str
+    clients: Clients, password: Path, way: str
 ) -> None:
     """A pass that has stopped a tree would leave it stopped."""
     now = [0.0]
@@ -128,7 +123,7 @@ def test_ssh_clients_end_in_whatever_session_and_a_kill_pass_goes_on(
         for name, process in started.items():
             until(lambda process=process: not is_alive(process), 20, f"{name} is alive")
         assert is_alive(goes_on)
-        assert not clients.password.exists()
+        assert not password.exists()
     finally:
         kill_all([*started.values(), goes_on])
 

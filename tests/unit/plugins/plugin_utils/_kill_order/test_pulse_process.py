@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
     is_alive,
 )
 
-from tests.support.run.waiting import until
+from tests.support.run.waiting import stays, until
 
 
 class Run:
@@ -98,5 +97,4 @@ def test_it_waits_for_a_guardian_at_work_and_for_the_main_process(run, stopped):
     else:
         run.main.kill()
         run.main.wait()
-    time.sleep(1.5)
-    assert is_alive(run.keeper)
+    stays(lambda: is_alive(run.keeper), 1.5, "the process that keeps the pulse is alive")

@@ -107,4 +107,4 @@ def test_a_supervisor_is_missed_only_if_no_earlier_guardian_may_have_it(monkeypa
 def test_a_guardian_after_one_with_pulses_knows_of_them(pulses):
     hold(pulses, "00000001", starts_job=True)
     assert told_within(pulses, 20) == (REASON,)
-    assert Pulses(Loop(), pulses.main, pulses.page).are_not_alone
+    assert Pulses(Loop(), pulses.main, pulses.page).earlier
