@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,21 +28,24 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.pulse_
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
     identify,
     is_alive,
+    kill_all,
 )
 
 from tests.support.run.waiting import stays, until
+
+FOREVER = threading.Event()
 
 
 class Run:
     """A main process, a guardian that says nothing, and its keeper of a pulse."""
 
-    def __init__(self) -> None:
+    def __init__(self, run_pulse: Callable[..., object] = lambda *dummy: FOREVER.wait()) -> None:
         self.main = subprocess.Popen(["sleep", "7201"])
         said, say = os.pipe()
         self._guardian = os.fork()
         if self._guardian == 0:
             try:
-                _be_guardian(identify(self.main.pid), say)
+                _be_guardian(identify(self.main.pid), say, run_pulse)
             finally:
                 os._exit(1)
         os.close(say)
@@ -57,14 +62,14 @@ class Run:
         os.waitpid(self._guardian, 0)
 
 
-def _be_guardian(main: ProcessId, say: int) -> None:
+def _be_guardian(main: ProcessId, say: int, run_pulse: Callable[..., object]) -> None:
     orders, dummy_end = os.pipe()
     keeper = os.fork()
     if keeper == 0:
         try:
             os.setsid()
             os.close(dummy_end)
-            order: Any = SimpleNamespace(run_pulse=lambda *dummy: threading.Event().wait())
+            order: Any = SimpleNamespace(run_pulse=run_pulse)
             PulseProcess(order, main, RunPage(), orders, say).run()
         finally:
             os._exit(1)
@@ -98,3 +103,27 @@ def test_it_waits_for_a_guardian_at_work_and_for_the_main_process(run, stopped):
         run.main.kill()
         run.main.wait()
     stays(lambda: is_alive(run.keeper), 1.5, "the process that keeps the pulse is alive")
+
+
+def test_it_ends_with_its_client_and_the_password_of_that(password: Path, tmp_path: Path) -> None:
+    """Core removes a password when its client has ended. The client is in a session of its own."""
+    ssh, started = tmp_path / "ssh", tmp_path / "started"
+    shutil.copy(shutil.which("sleep") or "", ssh)
+
+    def run_pulse(*dummy: object) -> None:
+        environ = {"_ANSIBLE_SSH_ASKPASS_SHM": password.name}
+        with subprocess.Popen([ssh, "7202"], env=environ, start_new_session=True) as client:
+            (tmp_path / "part").write_text(str(client.pid))
+            (tmp_path / "part").rename(started)
+
+    run = Run(run_pulse)
+    until(started.exists, 20, "the client has not begun")
+    client = identify(int(started.read_text()))
+    try:
+        assert password.exists()
+        run.end()
+        until(lambda: not is_alive(run.keeper), 20, "the process that keeps the pulse is alive")
+        until(lambda: not is_alive(client), 20, "the client is alive")
+        assert not password.exists()
+    finally:
+        kill_all([client])
