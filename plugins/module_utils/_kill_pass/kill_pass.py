@@ -24,8 +24,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.signal_order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict
+    from typing import Callable
 
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_types import (
+        HostReport,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
         KillRequest,
     )
@@ -142,7 +145,7 @@ class KillPass:
 
             explain(self.control, self.refusal)
 
-    def report(self) -> "Dict[str, Any]":
+    def report(self) -> "HostReport":
         """Return what became of each process, in types that JSON has."""
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (  # noqa: E501
             report,

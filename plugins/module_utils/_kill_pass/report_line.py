@@ -19,6 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Optional
 
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_types import (
+        HostReport,
+        ReportedRoot,
+        ReportRow,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
         KillRequest,
     )
@@ -30,7 +35,7 @@ VERSION = 1
 LOGINS = "ssh server: its logins are left alone"
 
 
-def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dict[str, Any]":
+def report(control: "TreeControl", request: "KillRequest", began: float) -> "HostReport":
     """Return what became of each process, in types that JSON has.
 
     began: on the control's clock. All times in the report are seconds since then.
@@ -45,7 +50,7 @@ def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dic
     processes = [
         tracked for tracked in processes if tracked.role != SUPERVISOR or tracked.sent == SIGKILL
     ]
-    root = None
+    root: Optional[ReportedRoot] = None
     for tracked in reversed(processes):
         if tracked.role == "root":
             root = {"pid": tracked.process.id.pid, "ppid": tracked.process.ppid}
@@ -66,12 +71,12 @@ def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dic
     }
 
 
-def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str, Any]]":
+def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[ReportRow]":
     rows = []
     for tracked in processes:
         role = "root" if tracked.role == "root" else "child"
         row = process_row(tracked.process, tracked.user, tracked.command, role)
-        row.update(ended=None, seconds=None)
+        row["ended"] = row["seconds"] = None
         if tracked.ended is not None:
             row["ended"] = signal_name(tracked.sent) if tracked.sent else "exited"
             row["seconds"] = round(tracked.ended - began, 3)
@@ -85,9 +90,7 @@ def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str
     return rows
 
 
-def process_row(
-    process: "Process", user: "Optional[int]", command: str, role: str
-) -> "Dict[str, Any]":
+def process_row(process: "Process", user: "Optional[int]", command: str, role: str) -> "ReportRow":
     """Return the beginning of a row, which all reports and results have in common."""
     return {
         "pid": process.id.pid,

@@ -35,8 +35,12 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.search impor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Dict, List
 
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_types import (
+        HostReport,
+        ReportRow,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
         KillRequest,
     )
@@ -95,13 +99,13 @@ def control_of(
     )
 
 
-def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
+def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, List[ReportRow]]":
     """Return what end_selection() would signal first, and what it could not end.
 
     No process is touched: signal 0 only asks whether it may be signalled.
     """
-    found: List[Dict[str, Any]] = []
-    survivors: List[Dict[str, Any]] = []
+    found: List[ReportRow] = []
+    survivors: List[ReportRow] = []
     for process in control.search.members.values():
         tracked = TrackedProcess(process, "root" if process.id in control.search.roots else "child")
         tracked.describe(control.table, request.arguments)
@@ -116,24 +120,20 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
         if tracked.finishes:
             row["transaction"] = "finishing"
         if not control.is_wanted(tracked):
-            survivors.append(dict(row, reason="left: kill_children is false"))
+            row["reason"] = "left: kill_children is false"
+            survivors.append(row)
         elif tracked.denied:
-            survivors.append(
-                dict(row, reason="not permitted (owned by %s)" % user_name(tracked.user))
-            )
+            row["reason"] = "not permitted (owned by %s)" % user_name(tracked.user)
+            survivors.append(row)
         elif tracked.ended is None:
-            found.append(
-                dict(
-                    row,
-                    signal=signal_name(
-                        request.signal if tracked.role == "root" else request.children_signal
-                    ),
-                )
+            row["signal"] = signal_name(
+                request.signal if tracked.role == "root" else request.children_signal
             )
+            found.append(row)
     return {"found": found, "survivors": survivors}
 
 
-def end_selection(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
+def end_selection(control: "TreeControl", request: "KillRequest") -> "HostReport":
     """End the selection. Return the report of the pass, with its command lines masked."""
     # An interruption of the run must not leave processes that this pass has stopped.
     ignore_signals()
