@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import List, Optional, TypedDict
 
     class ReportRow(TypedDict, total=False):
-        """What became of a process, or what would become of it."""
+        """One process, and how it ended or would end."""
 
         pid: int
         #: In clock ticks since boot.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         ppid: int
 
     class HostReport(TypedDict, total=False):
-        """What became of a tree on a host."""
+        """The end of a tree on a host."""
 
         version: int
         #: How the processes were read: `proc` or `ps`.

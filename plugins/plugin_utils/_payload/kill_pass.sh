@@ -640,8 +640,10 @@ report() {
 # Without a report nothing stays stopped: another pass may never come. No process can be started for this. In bash the status of the first command is
 # that of a process that could not be started.
 let_go() {
-  held=" " loose=$all
-  check
+  held=" "
+  # also those that do not show the stop yet
+  for id in $all; do target "$id" && send CONT "$id"; done
+  resume
 }
 
 trap let_go EXIT

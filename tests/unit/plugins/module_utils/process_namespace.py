@@ -27,6 +27,10 @@ sys.stdin.read()  # ends when the test does, whatever the test dies of
 """
 
 
+#: A flag of a process that is ending.
+PF_EXITING = 4
+
+
 class Process:
     """A living process as its namespace numbers it."""
 
@@ -124,7 +128,11 @@ class ProcessNamespace:
                         )
                 except (FileNotFoundError, ProcessLookupError):
                     continue  # it ended during the look
-                if (fields[0] not in b"ZX" or int(fields[17]) > 1) and arguments[3:4] != ["parent"]:
+                # A shell that is ending shows no words any more. Its parent is outside.
+                waits = arguments[3:4] == ["parent"] or (
+                    int(fields[6]) & PF_EXITING and fields[1] == b"0" and arguments == [""]
+                )
+                if (fields[0] not in b"ZX" or int(fields[17]) > 1) and not waits:
                     found[int(name)] = Process(
                         int(name), int(fields[1]), fields[0].decode(), arguments
                     )
