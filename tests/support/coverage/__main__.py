@@ -106,24 +106,27 @@ def table(cells: Cells, page: str = "", again: Collection[str] = tuple(SECTIONS)
 
 
 def added(cells: Cells, page: str) -> str:
-    """Return the page with the rows of the ansible-cores that it does not have yet."""
-    there = _cores_of(page)
-    cores = {core: {*pythons} for core, pythons in there.items()}
+    """Return the page with the rows of the ansible-cores that its lines do not name yet."""
+    cores = {core: {*pythons} for core, pythons in _cores_of(page).items()}
     new: dict[str, dict[str, dict[str, list[Ended]]]] = defaultdict(lambda: defaultdict(dict))
     for (section, subject, end), rows in cells.items():
-        fresh = [row for row in rows if row.core not in there]
-        new[section][subject][end] = fresh
-        for row in fresh:
-            cores.setdefault(row.core, set()).add(row.python)
+        new[section][subject][end] = rows
     kept = _sections_of(page)
     parts = [page.split("\n## ", maxsplit=1)[0].rstrip("\n")]
     for section, ends in SECTIONS.items():
         lines = "\n".join(kept.get(section, [_of_section(section, [], {})])).split("\n")
         shown = {line.split(" | ")[0].removeprefix("| "): line for line in lines if _is_row(line)}
         for subject, of_subject in new[section].items():
-            if any(of_subject.values()):
-                before = shown.get(subject) or _row(subject, section, {})
-                shown[subject] = _row_added(before, [of_subject.get(end, []) for end in ends])
+            before = shown.get(subject) or _row(subject, section, {})
+            there = before.removesuffix(" |").rpartition("| ")[2].split(", ")
+            fresh = [
+                [row for row in of_subject.get(end, []) if _release(row.core) not in there]
+                for end in ends
+            ]
+            if any(fresh):
+                shown[subject] = _row_added(before, fresh)
+                for row in (row for rows in fresh for row in rows):
+                    cores.setdefault(row.core, set()).add(row.python)
         if shown:
             head = [line for line in lines if not _is_row(line)]
             under = next(at for at, line in enumerate(head) if line.startswith("|---")) + 1
@@ -131,6 +134,11 @@ def added(cells: Cells, page: str) -> str:
             parts.append("\n".join([*head[:under], *table_rows, *head[under:]]).rstrip("\n"))
     text = "\n".join(parts) + "\n"
     return _RECORDED.sub(lambda dummy: f"Recorded on ansible-core {_listed(cores)}.", text)
+
+
+def _release(core: str) -> str:
+    """Return the first two numbers of a version, as the last column has them."""
+    return ".".join(core.split(".")[:2])
 
 
 def _is_row(line: str) -> bool:
@@ -150,12 +158,7 @@ def _row_added(line: str, ended: list[list[Ended]]) -> str:
         ]
         if rows and (known or shown[at] == NONE or any(row.outcome != "skipped" for row in rows)):
             shown[at] = _cell([*known, *rows], shown[at])
-    passed = {
-        ".".join(row.core.split(".")[:2])
-        for rows in ended
-        for row in rows
-        if row.outcome == "passed"
-    }
+    passed = {_release(row.core) for rows in ended for row in rows if row.outcome == "passed"}
     listed = sorted({*filter(None, cores.strip().split(", ")), *passed}, key=natural)
     return f"| {subject} | {' | '.join(shown)} | {', '.join(listed)} |"
 
@@ -206,9 +209,7 @@ def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
 def _row(subject: str, section: str, cells: Cells) -> str:
     ends = SECTIONS[section]
     ended = [row for end in ends for row in cells.get((section, subject, end), ())]
-    cores = sorted(
-        {".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=natural
-    )
+    cores = sorted({_release(row.core) for row in ended if row.outcome == "passed"}, key=natural)
     shown = [
         _cell(
             cells.get((section, subject, end), []),

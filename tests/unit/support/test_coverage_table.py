@@ -94,6 +94,8 @@ def test_the_rows_of_another_core_are_added() -> None:
     assert "Recorded on ansible-core 2.21.5 (Python 3.13), 2.22.0rc1 (Python 3.14)." in page
     assert page.index("| Debian sid |") < page.index("- Debian sid: ")
     assert added(new, page) == page, "once"
+    later = {("Hand-offs", "at", "interrupt"): [Ended("2.21.5", "passed", "", "3.13")]}
+    assert line(added(later, page), "at") == "| at | 2 | 2.21, 2.22 |", "the page names that core"
     assert added({}, TABLE.read_text(encoding="utf-8")) == TABLE.read_text(encoding="utf-8")
 
 
