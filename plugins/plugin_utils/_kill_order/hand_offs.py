@@ -26,6 +26,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
     ReportedHandOff,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.command_options import (
+    Options,
     UnknownOptionError,
     has_option,
     read_options,
@@ -39,7 +40,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.comman
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:/+-]*")
 _NAME_OF_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-_ENGINES = ("docker", "podman", "nerdctl")
+_ENGINES = ("docker", "podman", "podman-remote", "nerdctl")
 #: Global options of the engines that have a value.
 _OF_ENGINE = (
     "-H --host -c --context --config -l --log-level --tlscacert --tlscert --tlskey --root --runroot"
@@ -59,7 +60,7 @@ _FLAGS_OF_ENGINE = (
     "-D --debug --tls --tlsverify -v --version --help --remote -r --noout --syslog --trace"
     " --transient-store --debug-full --insecure-registry --experimental"
 )
-#: Options of `run` and `exec` with a value.
+#: Options of `run` with a value.
 _OF_RUN = (
     "-a --attach -c --cpu-shares -e --env -h --hostname -l --label -m --memory -p --publish -u"
     " --user -v --volume -w --workdir --add-host --annotation --blkio-weight --blkio-weight-device"
@@ -81,17 +82,27 @@ _OF_RUN = (
     " --requires --retry --retry-delay --sdnotify --seccomp-policy --secret --shm-size-systemd"
     " --subgidname --subuidname --systemd --timeout --tz --uidmap --umask --unsetenv --variant"
 )
-#: Options of `run` and `exec` without a value. A client may have further ones.
+#: Options of `run` without a value. A client may have further ones.
 _FLAGS_OF_RUN = (
     "-d --detach -i --interactive -t --tty -P --publish-all -q --quiet --rm --init --privileged"
     " --read-only --no-healthcheck --oom-kill-disable --sig-proxy --disable-content-trust --help"
     " --replace --rmi --no-hosts --no-hostname --tls-verify --env-host --http-proxy --passwd"
     " --read-only-tmpfs --rootfs --unsetenv-all"
 )
+#: Options of `exec`. Others may stand in place of the name, as `--latest` of podman does.
+_OF_EXEC = "-e --env -u --user -w --workdir --env-file --detach-keys --preserve-fd --preserve-fds"
+_FLAGS_OF_EXEC = "-d --detach -i --interactive -t --tty --privileged --help"
 _OF_COMPOSE = (
     "-f --file -p --project-name --profile --env-file --project-directory --ansi --parallel"
+    " --progress --workdir --log-level --tlscacert --tlscert --tlskey -H --host -c --context"
 )
-_OF_PROJECT = "-f --file -p --project-name --project-directory"
+_OF_PROJECT = "-f --file -p --project-name --project-directory -H --host -c --context"
+#: Options with a value of commands of compose: of those for a service, and of those for a project.
+_OF_SERVICE = (
+    "-e --env -l --label -p --publish -u --user -v --volume -w --workdir --cap-add --cap-drop"
+    " --entrypoint --env-from-file --index --name --pull"
+)
+_OF_SERVICES = "-t --timeout --attach --no-attach --exit-code-from --pull --scale --wait-timeout"
 #: Options of `start` and `restart` with a value.
 _OF_START = (
     "-t --time --timeout -s --signal --detach-keys --checkpoint --checkpoint-dir -f --filter"
@@ -112,7 +123,24 @@ _FLAGS_OF_KUBECTL = (
     " --warnings-as-errors --disable-compression --allow-missing-template-keys --record --help -h"
     " --recursive -R --show-managed-fields --logtostderr --alsologtostderr"
 )
+#: Options of kubectl that lead to another place than the usual one.
+_PLACES_OF_KUBECTL = (
+    "-n",
+    "--namespace",
+    "--context",
+    "--cluster",
+    "-s",
+    "--server",
+    "--kubeconfig",
+)
 _OF_SSH = "-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -P -p -Q -R -S -W -w"
+#: What an option of the form `-o Port=22` is called otherwise, in lower case.
+_SHORT_OF_SSH = {"port": "-p", "user": "-l", "proxyjump": "-J"}
+_PLACE_OF_SSH = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+)(.*)", re.DOTALL)
+#: A place on another host: `user@host:path`, `[::1]:path`, `host::module`.
+_PLACE_OF_RSYNC = re.compile(
+    r"(?P<user>(?:[^/:@]+@)?)(?:\[(?P<address>[^]/]+)\]|(?P<host>[^/:[]+)):(?P<daemon>:?)"
+)
 _OF_RSYNC = (
     "-e --rsh --rsync-path -f --filter --exclude --include --exclude-from --include-from"
     " --files-from --bwlimit --port --password-file --timeout --contimeout --log-file"
@@ -127,7 +155,7 @@ _OF_SYSTEMD_RUN = (
     "-u --unit -p --property -M --machine -H --host -C --capsule --description --slice --uid --gid"
     " --nice --working-directory -E --setenv --service-type --on-active --on-boot --on-startup"
     " --on-unit-active --on-unit-inactive --on-calendar --timer-property --path-property"
-    " --socket-property --background"
+    " --socket-property --background --job-mode"
 )
 _OF_SYSTEMCTL = (
     "-t --type --state -p --property -P -H --host -M --machine -C --capsule --root --image -n"
@@ -139,7 +167,7 @@ _OF_TMUX, _OF_COMMANDS_OF_TMUX = "-c -f -L -S -T", "-b -c -e -F -f -l -n -p -s -
 #: Commands of tmux that only look, or end something.
 _NOT_OF_TMUX = ("kill", "ls", "list", "show", "has", "display", "info", "capture", "detach", "lock")
 _OF_SCREEN = "-c -e -h -p -s -S -T -t"
-_OF_AT = "-f -q -t"
+_OF_AT = "-f -q -t -u"
 _OF_CRONTAB = "-u -x"
 
 
@@ -180,6 +208,15 @@ class HandOff:
         """Its name, with the way there unless the command to look has that."""
         return " ".join([self.what, *self.where]) if self.where and not self.look else self.what
 
+    def behind(self, variables: Sequence[str]) -> HandOff:
+        """Return it as one whose client may have found its daemon by these variables.
+
+        A command to look would perhaps ask another daemon.
+        """
+        if self.kind != "container" or not variables:
+            return self
+        return dataclasses.replace(self, look=(), where=(*self.where, *variables))
+
     def reported(self, *, seen: bool) -> ReportedHandOff:
         """Return it as a report has it before secrets are masked."""
         return ReportedHandOff(
@@ -202,7 +239,11 @@ def hand_off(words: Sequence[str]) -> HandOff | None:
         if {"run", "exec", "start", "restart"}.isdisjoint(words):
             return None
         detached = not {"-d", "--detach", "--detach=true", "start", "restart"}.isdisjoint(words)
-        return HandOff("container", name, name, _LOOKS.get(name, ()), detached)
+        # Options before the command may lead elsewhere, and those of kubectl stand anywhere.
+        elsewhere = words[1].startswith("-") or (
+            name not in _ENGINES and any(word.startswith(_PLACES_OF_KUBECTL) for word in words)
+        )
+        return HandOff("container", name, name, () if elsewhere else _LOOKS[name], detached)
 
 
 def of_command(command: str) -> HandOff | None:
@@ -252,9 +293,11 @@ def _of_engine(name: str, words: Sequence[str]) -> HandOff | None:
     if verb not in ("run", "exec", "start", "restart"):
         return None
     starts = verb in ("start", "restart")
-    known = (_OF_START, _FLAGS_OF_START) if starts else (_OF_RUN, _FLAGS_OF_RUN)
-    options, rest = read_options(rest, *known)
+    known = {"run": (_OF_RUN, _FLAGS_OF_RUN), "exec": (_OF_EXEC, _FLAGS_OF_EXEC)}
+    options, rest = read_options(rest, *known.get(verb, (_OF_START, _FLAGS_OF_START)))
     if not rest:
+        if starts and options and not has_option(options, "--help"):
+            raise UnknownOptionError  # it starts all, or the latest one
         return None
     detached = starts or has_option(options, "-d", "--detach")
     image = rest[0]
@@ -264,9 +307,12 @@ def _of_engine(name: str, words: Sequence[str]) -> HandOff | None:
     what = called or f"of image {image}"
     if verb == "exec":
         what, words = f"in {called}", ["top", called]
+    elif starts:
+        what = " ".join(rest)
+        words = ["ps", *(word for one in rest for word in ("--filter", f"name={one}"))]
     else:
         words = ["ps", "--filter", f"name={called}" if called else f"ancestor={image}"]
-    look = _look([name, *contexts, *words], called or image, *given)
+    look = _look([name, *contexts, *words], *(rest if starts else [called or image]), *given)
     followed = None
     # One that restarts by itself may run again after any look.
     if (name, verb) == ("docker", "run") and not (
@@ -293,7 +339,12 @@ def _of_compose(name: str, words: Sequence[str]) -> HandOff | None:
     project = words_of(options, "-p", "--project-name")
     start = [name] if name == "docker-compose" else [name, "compose"]
     what = " ".join([*start, rest[0]])
-    detached = rest[0] in ("start", "restart") or "-d" in rest or "--detach" in rest
+    if rest[0] in ("run", "exec"):
+        more, dummy = read_options(rest[1:], _OF_SERVICE)
+    else:
+        more = _all_options(rest[1:], _OF_SERVICES)[0]
+    # To wait until the services are healthy implies to detach.
+    detached = rest[0] in ("start", "restart") or has_option(more, "-d", "--detach", "--wait")
     look = (
         _look([*start, *project, "ps"], *values_of(options, *_OF_PROJECT.split()))
         if where == project
@@ -310,51 +361,90 @@ def _of_kubectl(name: str, words: Sequence[str]) -> HandOff | None:
     more, rest = read_options(rest[1:], _OF_KUBECTL, _FLAGS_OF_KUBECTL)
     if not rest:
         return None
-    if "=" in rest[0]:
+    if "=" in rest[0] or verb == "exec" and has_option(more, "-f", "--filename"):
         raise UnknownOptionError
-    options += more
-    names = ("-n", "--namespace", "--context")
+    behind, dummy = read_options(rest[1:], _OF_KUBECTL, _FLAGS_OF_KUBECTL)
+    options += more + behind
+    names = _PLACES_OF_KUBECTL[:3]
     contexts = words_of(options, *names)
-    where = words_of(options, *names, "--cluster", "-s", "--server", "--kubeconfig")
+    where = words_of(options, *_PLACES_OF_KUBECTL)
     given = values_of(options, *names)
-    look = _look([name, *contexts, "get", "pod", rest[0]], rest[0], *given)
+    # A name with a slash has its own type, such as deployment/web.
+    of_type = [] if "/" in rest[0] else ["pod"]
+    look = _look([name, *contexts, "get", *of_type, rest[0]], rest[0], *given)
     return HandOff(
         "container",
         name,
         f"{name} {verb} {rest[0]}",
         look if contexts == where else (),
+        verb == "run" and not has_option(options, "-i", "--stdin", "--attach", "--rm"),
         where=where,
     )
 
 
 def _of_ssh(name: str, words: Sequence[str]) -> HandOff | None:
     options, rest = read_options(words, _OF_SSH)
+    # ssh takes options behind the host as well.
+    more, dummy = read_options(rest[1:], _OF_SSH)
+    options = [_short_of_ssh(*one) for one in options + more]
     # Without a command, or as the master of other connections, it has started nothing there.
     if not rest or any(one in ("-O", "-G", "-V", "-Q", "-W", "-N") for one, dummy in options):
         return None
     way = words_of(options, "-l", "-p")
     # The files and jump hosts of a job may have the user's own ssh execute anything.
-    where = words_of(options, "-F", "-J")
+    where = words_of(options, "-F", "-J", "-o")
     look = _look([name, *way, rest[0], "ps", "-ef"], rest[0], *values_of(options, "-l", "-p"))
     return HandOff("host", name, rest[0], () if where else look, where=(*where, *way))
+
+
+def _short_of_ssh(option: str, value: str) -> tuple[str, str]:
+    """Return an option of ssh, in its short form if it leads to another place.
+
+    Of the others nothing is returned but the name: their values may be secrets.
+    """
+    found = _PLACE_OF_SSH.fullmatch(value) if option == "-o" else None
+    if option != "-o" or found is None:
+        return ("", "") if option == "-o" else (option, value)
+    name = found[1].lower()
+    if name in _SHORT_OF_SSH:
+        return (_SHORT_OF_SSH[name], found[2]) if found[2] != "none" else ("", "")
+    if name == "hostname":
+        return "-o", "HostName=" + found[2]
+    return ("-o", "ProxyCommand") if name == "proxycommand" and found[2] != "none" else ("", "")
 
 
 def _of_rsync(name: str, words: Sequence[str]) -> HandOff | None:
     if "--server" in words or "--daemon" in words:
         return None
-    dummy, rest = read_options(words, _OF_RSYNC)
-    while rest:
-        word = rest[0]
+    options, places = _all_options(words, _OF_RSYNC)
+    for word in places:
         if word[:8] == "rsync://":
-            host = word[8:].partition("/")[0]
-        else:
-            host = word.partition(":")[0] if ":" in word else ""
-        if host and "/" not in host:
-            daemon = word[:8] == "rsync://" or "::" in word
-            look = _look(["ssh", host, "ps", "-ef"], host)
-            return HandOff("host", name, host, () if daemon else look)
-        dummy, rest = read_options(rest[1:], _OF_RSYNC)
+            return HandOff("host", name, word[8:].partition("/")[0], ())
+        found = _PLACE_OF_RSYNC.match(word)
+        if found is None:
+            continue
+        host = found["user"] + (found["address"] or found["host"])
+        if found["daemon"]:
+            return HandOff("host", name, host, ())
+        shell = value_of(options, "-e", "--rsh").split() or ["ssh"]
+        if shell[0].rpartition("/")[2] == "ssh":
+            by = _of_ssh("ssh", [*shell[1:], "--", host])
+            if by is not None:
+                return dataclasses.replace(by, program=name)
+        # Its words may hold a password.
+        return HandOff("host", name, host, (), where=["--rsh"])
     return None
+
+
+def _all_options(words: Sequence[str], valued: str) -> tuple[Options, list[str]]:
+    """Return the options of a command line and its other words, which stand in any order."""
+    options, rest = read_options(words, valued)
+    others = []
+    while rest:
+        others.append(rest[0])
+        more, rest = read_options(rest[1:], valued)
+        options += more
+    return options, others
 
 
 def _of_systemd_run(name: str, words: Sequence[str]) -> HandOff | None:
@@ -379,7 +469,7 @@ def _of_systemd_run(name: str, words: Sequence[str]) -> HandOff | None:
 def _of_systemctl(name: str, words: Sequence[str]) -> HandOff | None:
     options, rest = read_options(words, _OF_SYSTEMCTL)
     verb = rest[0] if rest else ""
-    more, units = read_options(rest[1:], _OF_SYSTEMCTL)
+    more, units = _all_options(rest[1:], _OF_SYSTEMCTL)
     options += more
     if not units or verb not in _VERBS and not (verb == "enable" and has_option(options, "--now")):
         return None
@@ -400,12 +490,8 @@ def _of_at(name: str, words: Sequence[str]) -> HandOff | None:
 
 def _of_crontab(name: str, words: Sequence[str]) -> HandOff | None:
     options, rest = read_options(words, _OF_CRONTAB)
-    if (
-        not rest
-        and words
-        and not has_option(options, "-e")
-        or has_option(options, "-l", "-r", "-T", "-V")
-    ):
+    given = {option for option, dummy in options}
+    if given & {"-l", "-r", "-T", "-V"} or not rest and given - {"-u", "-x", "-e"}:
         return None
     user = words_of(options, "-u")
     look = _look([name, *user, "-l"], *values_of(options, "-u"))
@@ -414,7 +500,7 @@ def _of_crontab(name: str, words: Sequence[str]) -> HandOff | None:
 
 def _of_tmux(name: str, words: Sequence[str]) -> HandOff | None:
     options, rest = read_options(words, _OF_TMUX)
-    if rest and rest[0].startswith(_NOT_OF_TMUX):
+    if rest and rest[0].startswith(_NOT_OF_TMUX) or has_option(options, "-V", "-h", "--help"):
         return None
     where = words_of(options, "-L", "-S")
     session = value_of(read_options(rest[1:], _OF_COMMANDS_OF_TMUX)[0], "-s", "-t")
@@ -427,9 +513,11 @@ def _of_tmux(name: str, words: Sequence[str]) -> HandOff | None:
 def _of_screen(name: str, words: Sequence[str]) -> HandOff | None:
     options, rest = read_options(words, _OF_SCREEN)
     if (
-        any(one in ("-l", "-v", "-w") for one, dummy in options)
+        any(one in ("-l", "-v", "-w", "--version", "--help") for one, dummy in options)
         or "-ls" in words
         or "-list" in words
+        or has_option(options, "-X")
+        and rest[:1] in (["quit"], ["kill"])
     ):
         return None
     session = value_of(options, "-S")
@@ -465,7 +553,7 @@ _READERS: t.Mapping[str, t.Callable[[str, Sequence[str]], HandOff | None]] = {
     "screen": _of_screen,
 }
 #: Programs that hand work to others.
-CLIENTS = frozenset({"docker", "podman", "nerdctl", *_READERS})
+CLIENTS = frozenset({*_ENGINES, *_READERS})
 
 #: What shows the hand-offs of a program whose arguments may not be reported.
 _LOOKS: t.Mapping[str, tuple[str, ...]] = {
@@ -473,6 +561,7 @@ _LOOKS: t.Mapping[str, tuple[str, ...]] = {
     "ssh": (),
     "docker": ("docker", "ps"),
     "podman": ("podman", "ps"),
+    "podman-remote": ("podman-remote", "ps"),
     "nerdctl": ("nerdctl", "ps"),
     "docker-compose": ("docker-compose", "ls"),
     "kubectl": ("kubectl", "get", "pod"),
