@@ -13,6 +13,10 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.command_options import (
+    has_option,
+    read_options,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
     CLIENTS,
     HandOff,
@@ -22,20 +26,31 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_o
 #: Characters of a text that are searched, and shells within the text of a shell.
 _MAX_CHARACTERS, _MAX_SHELLS = 8192, 3
 
-#: Words before a command, with the letters of their options that have a value.
+#: Words before a command, with their options that have a value.
 _BEFORE = {
-    "sudo": "ugpCrtUDThR",
-    "doas": "uC",
-    "env": "uCS",
-    "nice": "n",
-    "ionice": "cn",
-    "timeout": "ks",
-    "stdbuf": "ioe",
+    "sudo": "-u -g -p -C -r -t -U -T -D -R -h --user --group --prompt --close-from --role --type"
+    " --other-user --command-timeout --chdir --chroot --host",
+    "doas": "-u -C",
+    "pkexec": "--user",
+    "runuser": "-u -g -G -w --user --group --supp-group --whitelist-environment",
+    "env": "-u -C -S --unset --chdir --split-string",
+    "nice": "-n --adjustment",
+    "ionice": "-c -n --class --classdata",
+    "timeout": "-k -s --kill-after --signal",
+    "stdbuf": "-i -o -e --input --output --error",
+    "flock": "-w -E --wait --timeout --conflict-exit-code",
+    "chroot": "",
+    "taskset": "",
+    "chrt": "-T -P -D",
+    "xargs": "-a -d -E -I -L -n -P -s --arg-file --delimiter --max-lines --max-args --max-procs"
+    " --max-chars",
+    "systemd-inhibit": "",
     "nohup": "",
     "setsid": "",
-    "exec": "a",
-    "time": "of",
+    "exec": "-a",
+    "time": "-o -f --output --format",
     "command": "",
+    "coproc": "",
     "if": "",
     "then": "",
     "else": "",
@@ -46,6 +61,12 @@ _BEFORE = {
     "!": "",
     "{": "",
 }
+#: Those of them with one more word before the command: a time, a file or a directory.
+_WITH_WORD = ("timeout", "flock", "chroot", "taskset", "chrt")
+#: Options of shells with a value.
+_OF_SHELL = "-o -O --rcfile --init-file"
+#: Variables that lead a client to another daemon.
+_PLACES = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINER_CONNECTION", "KUBECONFIG")
 _WORD = r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s;&|()<>`'"\\])+"""
 _TOKEN = re.compile(
     r"\\\n|[ \t\r]+|#[^\n]*"
@@ -58,6 +79,12 @@ _HERE_DOCUMENT = re.compile(
     r"""<<-?[ \t]*(['"]?)(\w{1,64})\b\1([^\n]*)\n(?:.*?\n)??[ \t]*\2[ \t]*(?=\n|$)""", re.DOTALL
 )
 _ASSIGNMENT = re.compile(r"\w+\+?=")
+#: What `_without_substitutions` stops at.
+_STOP = re.compile(r"""\\.|['"]|\$\(|[()`]|(?<![^\s;&|(])#[^\n]*""", re.DOTALL)
+_QUOTES = ("'", '"')
+_END_OF = {"'": "'", '"': '"', "`": "`", "(": ")", "$(": ")"}
+#: Stands for the output of a command in a word.
+_SUBSTITUTED = "\0"
 
 #: Arguments of tasks that hold a command: those of command, shell and raw.
 _TEXTS = frozenset({"_raw_params", "cmd"})
@@ -81,54 +108,118 @@ def hints(arguments: t.Sequence[tuple[str, str]]) -> list[HandOff]:
     return found
 
 
+def places_in(arguments: t.Sequence[tuple[str, str]]) -> list[str]:
+    """Return the variables in the text of a task that lead its clients to another daemon."""
+    texts = [value for name, value in arguments if name in _TEXTS or name == "argv"]
+    return [name for name in _PLACES if any(re.search(rf"\b{name}\+?=", one) for one in texts)]
+
+
 def commands_in(text: str, depth: int = 0) -> t.Iterator[list[str]]:
     """Yield the words of each client in the text of a shell, without redirections.
 
-    Text in quotes is not searched, except that of another shell. Variables are left as they are
-    written.
+    Text in quotes is not searched, except that of another shell, and commands whose output the text
+    takes. Variables are left as they are written.
     """
     # Cut off, a text may end in the middle of a quotation.
     text = _HERE_DOCUMENT.sub(r" \3", text[:_MAX_CHARACTERS])
+    text, inner = _without_substitutions(text)
+    if depth < _MAX_SHELLS:
+        for one in inner:
+            yield from commands_in(one, depth + 1)
     words: list[str] = []
     for token in _TOKEN.finditer(text + "\n"):
         if token["end"] is not None:
             yield from _clients_in(words, depth)
             words = []
         elif token["word"] is not None:
-            words.append(_QUOTED.sub(_unquoted, token["word"]))
+            word = _QUOTED.sub(_unquoted, token["word"])
+            words.append(word.replace(_SUBSTITUTED, "$(...)"))
+
+
+def _without_substitutions(text: str) -> tuple[str, list[str]]:
+    """Return a text without `$(...)` and backquotes, and the texts in these.
+
+    A mark stands in their place: they give a part of a word, or some words.
+    """
+    outside: list[str] = []
+    inside: list[str] = []
+    # The marks that are open. How many of them are around the outermost substitution, and where
+    # that began.
+    opened: list[str] = []
+    around, began, at = -1, 0, 0
+    while (stop := _STOP.search(text, at)) is not None:
+        mark, last = stop[0], opened[-1] if opened else ""
+        if around < 0:
+            outside.append(text[at : stop.start()])
+        at = stop.end()
+        if (last == "'" and mark[0] in "\\#") or (last == '"' and mark[0] == "#"):
+            # An ordinary character.
+            mark, at = mark[0], stop.start() + 1
+        if last and mark == _END_OF[last]:
+            opened.pop()
+            if len(opened) == around:
+                inside.append(text[began : stop.start()])
+                around = -1
+                continue
+        elif mark in ("$(", "`") and last != "'" or mark in ("'", '"', "(") and last not in _QUOTES:
+            opened.append(mark)
+            if around < 0 and mark in ("$(", "`"):
+                outside.append(_SUBSTITUTED)
+                around, began = len(opened) - 1, at
+        if around < 0:
+            outside.append(text[stop.start() : at])
+    (outside if around < 0 else inside).append(text[at if around < 0 else began :])
+    return "".join(outside), inside
 
 
 def _clients_in(words: t.Sequence[str], depth: int) -> t.Iterator[list[str]]:
     at = 0
+    # xargs adds words of its input.
+    added = list[str]()
     while at < len(words):
         name = _base(words[at])
         if name in CLIENTS:
-            yield [*words[at:]]
+            yield [*words[at:], *added]
+            return
+        text = _text_of(name, words[at + 1 :])
+        if text:
+            if depth < _MAX_SHELLS:
+                yield from commands_in(text, depth + 1)
             return
         if name in _BEFORE:
-            at = _behind_options(words, at + 1, _BEFORE[name]) + (name == "timeout")
+            options, rest = read_options(words[at + 1 :], _BEFORE[name])
+            if name == "command" and has_option(options, "-v", "-V"):
+                return  # it only asks whether there is such a program
+            at = len(words) - len(rest) + (name in _WITH_WORD)
+            added += ["..."] if name == "xargs" and not has_option(options, "-I") else []
         elif _ASSIGNMENT.match(words[at]):
             at += 1
         else:
-            if name.endswith("sh") and depth < _MAX_SHELLS:
-                yield from commands_in(_text_of(words[at:]), depth + 1)
             return
 
 
-def _behind_options(words: t.Sequence[str], at: int, valued: str) -> int:
-    while at < len(words) and words[at].startswith("-") and words[at] != "-":
-        at += 2 if not words[at].startswith("--") and words[at][-1] in valued else 1
-    return at
+def _text_of(name: str, words: t.Sequence[str]) -> str:
+    """Return the text that a program gives to a shell; empty without one.
 
-
-def _text_of(words: t.Sequence[str]) -> str:
-    """Return the text that a shell gets by `-c`; empty without one."""
-    for at, word in enumerate(words[1:-1], 1):
-        if not word.startswith("-"):
-            break
-        if not word.startswith("--") and word.endswith("c"):
+    words: behind its name.
+    """
+    if name == "eval":
+        return " ".join(words)
+    if name.endswith("sh"):
+        options, rest = read_options(words, _OF_SHELL)
+        return rest[0] if rest and has_option(options, "-c") else ""
+    if name == "flock":
+        dummy, rest = read_options(words, _BEFORE[name])
+        return rest[2] if rest[1:2] in (["-c"], ["--command"]) and rest[2:] else ""
+    if name not in ("su", "runuser") or has_option(
+        read_options(words, _BEFORE["runuser"])[0], "-u", "--user"
+    ):
+        return ""
+    # Options stand behind the user as well.
+    for at, word in enumerate(words[:-1]):
+        if word == "--command" or (word[:2] != "--" and word[:1] == "-" and word[-1] == "c"):
             return words[at + 1]
-    return ""
+    return next((word[10:] for word in words if word.startswith("--command=")), "")
 
 
 def _base(word: str) -> str:

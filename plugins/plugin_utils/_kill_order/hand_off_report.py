@@ -19,6 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.contai
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off_hints import (
     hints,
+    places_in,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import HandOff
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs_of_tree import (
@@ -59,9 +60,10 @@ def with_elsewhere(
     endings = stop(order, containers, grace, since_began)
     known = {one.key: ending for one, ending in zip(followed, endings, strict=False)}
     found: dict[tuple[object, ...], ReportedHandOff] = {}
+    places = places_in(order.terms.arguments)
     for one in seen:
         ending = known.get(one.key, Ending.LEFT)
-        entry = one.reported(seen=True)
+        entry = one.behind(places).reported(seen=True)
         if ending is Ending.STOPPED:
             entry = dataclasses.replace(entry, state="stopped")
         if ending is not Ending.ENDED:
@@ -69,5 +71,5 @@ def with_elsewhere(
     named: list[HandOff] = hints(order.terms.arguments) if payload else []
     for one in without_ended(report, named):
         if known.get(one.key) is not Ending.ENDED:
-            found.setdefault(one.key, one.reported(seen=False))
+            found.setdefault(one.key, one.behind(places).reported(seen=False))
     return dataclasses.replace(report, elsewhere=tuple(found.values()))

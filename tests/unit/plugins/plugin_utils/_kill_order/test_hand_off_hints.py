@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off_hints import (
     commands_in,
     hints,
+    places_in,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +39,24 @@ def named(text: str) -> list[str]:
             "at now <<EOF\nssh db2\ncrontab file\nEOF\nscreen -dmS work",
             ["a job of at", "screen work"],
         ),
+        ("docker run -d -v $(pwd):/app --name web image", ["docker run web"]),
+        ("docker run -d -e A=`hostname` --name $(name) image", ["docker run $(...)"]),
+        (
+            'x="$(docker run -d --name "my web" image)"; docker start b',
+            ["docker run my web", "docker start b"],
+        ),
+        ("x=$(echo $(docker run -d --name web image))", ["docker run web"]),
+        ("echo 'a # b'; docker run -d --name web image", ["docker run web"]),
+        ("bash -euo pipefail -c 'at now'", ["a job of at"]),
+        ("su - app -c 'tmux new-session -d -s work'", ["tmux work"]),
+        ("runuser -u app -- crontab file", ["a crontab"]),
+        ("runuser -l app -c 'crontab file'", ["a crontab"]),
+        ("sudo --user app docker start web", ["docker start web"]),
+        ("timeout --signal KILL 5 docker start web", ["docker start web"]),
+        ("flock -n /tmp/lock docker run -c 5 -d --name web image", ["docker run web"]),
+        ("flock /tmp/lock -c 'docker start web'", ["docker start web"]),
+        ("docker ps -aq | xargs docker start", ["docker start ..."]),
+        ("eval docker start web", ["docker start web"]),
     ],
 )
 def test_clients_that_return_at_once_are_found_in_a_text(text: str, what: list[str]) -> None:
@@ -56,6 +75,10 @@ def test_clients_that_return_at_once_are_found_in_a_text(text: str, what: list[s
         "look at now",
         "at -l; crontab -l; tmux ls",
         "'unfinished at now",
+        "command -v tmux || apt-get install tmux",
+        "echo '$(at now)'",
+        'echo "\\$(at now)"',
+        "# it's $(at now)",
         "systemctl restart nginx",
         "",
     ],
@@ -63,6 +86,12 @@ def test_clients_that_return_at_once_are_found_in_a_text(text: str, what: list[s
 def test_nothing_else_is_named(text: str) -> None:
     """A client that waits would be a process of the tree."""
     assert named(text) == []
+
+
+def test_a_variable_may_lead_to_another_daemon() -> None:
+    arguments = [("_raw_params", "export DOCKER_HOST=x; KUBECONFIG=y docker start web")]
+    assert places_in(arguments) == ["DOCKER_HOST", "KUBECONFIG"]
+    assert not places_in([("_raw_params", "docker start DOCKER_HOST"), ("name", "DOCKER_HOST=x")])
 
 
 def test_the_words_of_a_command_are_read_as_they_are() -> None:
@@ -79,6 +108,10 @@ def test_the_words_of_a_command_are_read_as_they_are() -> None:
         "<<a\n" * 1638,
         "<<a" * 2730,
         "<<'a\n" * 1600,
+        "(" * 8192,
+        "$(" * 4096,
+        "\"'$(`" * 1638,
+        "eval " * 1638,
     ],
 )
 def test_a_hostile_text_takes_no_long_time(text: str) -> None:

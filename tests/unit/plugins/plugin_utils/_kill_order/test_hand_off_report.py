@@ -68,6 +68,22 @@ def test_only_the_answer_with_the_mark_counts(answer: str, named: list[str]) -> 
     assert len(order.scripts) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("docker run web", ("docker run web", "docker ps --filter name=web")),
+        ("DOCKER_HOST=far docker run web", ("docker run web DOCKER_HOST", "")),
+    ],
+)
+def test_no_other_daemon_is_to_be_looked_at(text: str, named: tuple[str, str]) -> None:
+    """There the container would not be found, as if it had ended."""
+    root = make_process(6, command="sh", role="root")
+    report = make_kill_report(gone=[root, make_process(7, ppid=6, command=CLIENT)])
+    order = AnOrder(lambda mark: "", text)
+    (one,) = with_elsewhere(order, report, payload=True).elsewhere  # type: ignore[arg-type]
+    assert (one.what, one.look.replace("\0", " ")) == named
+
+
 def test_a_host_that_can_not_be_asked_leaves_the_container_named() -> None:
     def fail(mark: str) -> str:
         raise OSError(mark)
