@@ -270,20 +270,25 @@ class Transactions:
         It has a minus sign before it if only the name of the process shows it.
         """
         key = (tracked.process.id, tracked.comm)
-        if key not in self._programs:
-            name = self._control.table.program(tracked.process.id.pid)
-            if not name and tracked.denied and self._is_named(tracked.comm):
-                # It is root's, and can't be signalled. But a sudo above it would pass a signal on.
-                name = "-" + tracked.comm
-            elif not self._is_named(name) and not (self._modules and _is_python(name)):
-                name = ""
+        if key in self._programs:
+            return self._programs[key]
+        program = name = self._control.table.program(tracked.process.id.pid)
+        if not name and tracked.denied and self._is_named(tracked.comm):
+            # It is root's, and can't be signalled. But a sudo above it would pass a signal on.
+            name = "-" + tracked.comm
+        elif not self._is_named(name) and not (self._modules and _is_python(name)):
+            name = ""
+        # A script keeps its name when it executes a program of the same name.
+        if program[:_NAME_CHARACTERS] == tracked.comm:
             self._programs[key] = name
-        return self._programs[key]
+        return name
 
     def _is_named(self, name: str) -> bool:
         return name in self._names or bool(self._beginnings) and name.startswith(self._beginnings)
 
 
+#: Characters that the kernel keeps of the name of a process.
+_NAME_CHARACTERS = 15
 _APT = ("apt-get", "apt", "aptitude", "aptitude-curses")
 _NO_ENDS: "Pipes" = (set(), set(), set(), False)
 

@@ -8,6 +8,7 @@ Each of them is in the tree of a control that signals nothing.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -161,6 +162,30 @@ def test_a_program_without_a_lock_counts_by_its_file(started, program):
     mkfs = started([program("mkfs.some"), "-c", "echo ready; read -r dummy; :"])
     assert is_in(mkfs.pid)
     assert not is_in(mkfs.pid, programs="dpkg")
+
+
+@pytest.mark.parametrize("interpreter", ["/bin/sh", sys.executable])
+def test_a_program_counts_also_if_a_script_of_the_same_name_executes_it(
+    started, program, tmp_path, interpreter
+):
+    """The process keeps its number and its name."""
+    script = tmp_path / "mkfs.some"
+    words = [program("mkfs.some"), "-c", "echo done; read -r dummy; :"]
+    quoted = " ".join(map(shlex.quote, words))
+    text = (
+        f"echo ready; read -r dummy; exec {quoted}"
+        if interpreter == "/bin/sh"
+        else f"import os; print('ready', flush=True); input(); os.execv({words[0]!r}, {words!r})"
+    )
+    script.write_text(f"#!{interpreter}\n{text}\n")
+    script.chmod(0o755)
+    process = started([str(script)])
+    dummy, watched = transactions(process.pid)
+    assert not watched.mark()
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "done\n"
+    assert watched.mark()
 
 
 def test_the_file_of_another_user_than_root_does_not_count(started, program, tmp_path):
