@@ -231,7 +231,7 @@ class HandOff:
 
 def hand_off(words: Sequence[str]) -> HandOff | None:
     """Return what a client has asked for; None for a command line that hands nothing off."""
-    name = words[0].rpartition("/")[2] if words else ""
+    name = _base(*words[:1])
     read = _of_engine if name in _ENGINES else _READERS.get(name)
     try:
         return read(name, words[1:]) if read else None
@@ -239,11 +239,17 @@ def hand_off(words: Sequence[str]) -> HandOff | None:
         if {"run", "exec", "start", "restart"}.isdisjoint(words):
             return None
         detached = not {"-d", "--detach", "--detach=true", "start", "restart"}.isdisjoint(words)
-        # Options before the command may lead elsewhere, and those of kubectl stand anywhere.
-        elsewhere = words[1].startswith("-") or (
-            name not in _ENGINES and any(word.startswith(_PLACES_OF_KUBECTL) for word in words)
-        )
-        return HandOff("container", name, name, () if elsewhere else _LOOKS[name], detached)
+        return _unread(name, words[1:], detached)
+
+
+def _unread(name: str, words: Sequence[str], at_once: bool = False) -> HandOff:
+    """Return the hand-off of a client whose other words do not show what it has asked for."""
+    # Options before the command may lead elsewhere, and those of kubectl stand anywhere.
+    elsewhere = any(word.startswith("-") for word in words[:1]) or (
+        name in ("kubectl", "oc") and any(word.startswith(_PLACES_OF_KUBECTL) for word in words)
+    )
+    kind, look = _KINDS.get(name, "container"), _LOOKS.get(name, ())
+    return HandOff(kind, name, name, () if elsewhere else look, at_once)
 
 
 def of_command(command: str) -> HandOff | None:
@@ -253,11 +259,16 @@ def of_command(command: str) -> HandOff | None:
     off has lost at least a part of its last word.
     """
     separator = "\0" if "\0" in command else None
-    name = "".join(command.split(separator, 1)[:1]).rpartition("/")[2]
-    if name not in CLIENTS:
+    name = _base(*command.split(separator, 1)[:1])
+    if name not in CLIENTS and not name.startswith("python"):
         # A report may have 30,000 processes.
         return None
     words = command.split(separator)
+    if name.startswith("python"):
+        # Version 1 of docker-compose is a script.
+        words, name = words[1:], _base(*words[1:2])
+        if name != "docker-compose":
+            return None
     if len(command) >= COMMAND_CHARACTERS:
         words = words[:-1]
     found = hand_off(words) if words[1:] else None
@@ -266,8 +277,12 @@ def of_command(command: str) -> HandOff | None:
         _KINDS.get(name) == "host" or not {"run", "exec"}.isdisjoint(words)
     )
     if found is None and (cut or not words[1:]):
-        return HandOff(_KINDS.get(name, "container"), name, name, _LOOKS.get(name, ()))
+        return _unread(name, words[1:])
     return found
+
+
+def _base(word: str = "") -> str:
+    return word.rpartition("/")[2]
 
 
 def _look(words: Sequence[str], *given: str) -> Sequence[str]:

@@ -377,6 +377,9 @@ def test_what_was_cut_off_is_not_guessed() -> None:
     assert told("ssh " + "-v " * 77 + "db2.exam") == ["ssh"]
     assert told("docker run -v " + "/x" * 120 + " image") == ["docker"]
     assert told("docker ps --filter " + "x" * 240) == []
+    found = of_command("docker --context prod run -v " + "/x" * 120 + " image")
+    assert found is not None
+    assert not found.look
     assert told(("ssh db2 " + "x " * 240)[:240]) == ["db2"]
 
 
@@ -388,6 +391,10 @@ def test_what_was_cut_off_is_not_guessed() -> None:
         ("docker ps", None),
         ("[docker]", None),
         ("SCREEN -dmS work", None),
+        ("/usr/bin/python3 /usr/bin/docker-compose up", "docker-compose up"),
+        ("/usr/bin/python3 /usr/bin/docker-compose", "docker-compose"),
+        ("/usr/bin/python3 /home/me/ssh db2", None),
+        ("python3", None),
     ],
 )
 def test_the_command_line_of_a_report_is_read(command: str, what: str | None) -> None:
