@@ -89,6 +89,14 @@ ROWS = (
         place="web2",
     ),
     Row(
+        "ssh with an option behind the host",
+        f"ssh web2 -l ansible {MINE}",
+        {"program": "ssh", "what": "web2", "look": "ssh -l ansible web2 ps -ef", "seen": True},
+        "host",
+        before=f"setsid --fork ssh web2 {OTHERS} < /dev/null > /dev/null 2>&1",
+        place="web2",
+    ),
+    Row(
         "rsync",
         f"rsync --rsync-path='{MINE}; rsync' /etc/hostname web2:/tmp/name",
         {"program": "rsync", "what": "web2", "look": "ssh web2 ps -ef", "seen": True},
@@ -99,6 +107,15 @@ ROWS = (
     Row(
         "at",
         f"echo {MINE} | at now + 1 hour; {HOLD}",
+        {"program": "at", "what": "a job of at", "look": "atq", "seen": False},
+        "queue",
+        before=f"echo {OTHERS} | at now + 1 hour",
+        count="atq",
+        after="atrm $(atq | cut -f 1)",
+    ),
+    Row(
+        "at, whose output the task takes",
+        f'job="$(echo {MINE} | at now + 1 hour 2>&1)"; {HOLD}',
         {"program": "at", "what": "a job of at", "look": "atq", "seen": False},
         "queue",
         before=f"echo {OTHERS} | at now + 1 hour",
