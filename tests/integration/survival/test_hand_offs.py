@@ -332,6 +332,26 @@ def test_a_terminal_server_of_the_task_itself_is_ended(furnished: Lab) -> None:
         assert elsewhere_of(run) == []
 
 
+@pytest.mark.parametrize("spared", [False, True], ids=["", "spared"])
+def test_a_job_of_at_that_has_begun_is_ended_unless_it_is_spared(
+    furnished: Lab, spared: bool
+) -> None:
+    """It has the environment of its task, with the cookie."""
+    host = furnished["web1"]
+    host.run(["atd"])
+    at = "TREEKILL=spare at now" if spared else "at now"
+    try:
+        with started(furnished, play_of(f"echo {MINE} | {at}; {HOLD}")) as run:
+            until(lambda: host.processes(f"^{MINE}"), 60, lambda: run.story)
+            INT.fire(run, furnished)
+            assert run.wait(60) == INT.status, run.story
+            assert bool(host.processes(f"^{MINE}")) is spared, run.story
+            assert [one["what"] for one in elsewhere_of(run)] == ["a job of at"], run.story
+    finally:
+        host.run(["pkill", "-x", "atd"], check=False)
+        host.run(["sh", "-c", f"pkill -fx '{MINE}'"], check=False)
+
+
 def test_a_task_with_no_log_names_only_the_program(furnished: Lab) -> None:
     lab, host = furnished, furnished["web2"]
     play = play_of(f"ssh web2 {MINE}", keywords={"no_log": True})
