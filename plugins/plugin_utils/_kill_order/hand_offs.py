@@ -317,7 +317,7 @@ def _of_engine(name: str, words: Sequence[str]) -> HandOff | None:
     detached = starts or has_option(options, "-d", "--detach")
     image = rest[0]
     called = value_of(options, "--name") if verb == "run" else image
-    if "=" in (called or image):
+    if any("=" in one for one in (rest if starts else [called or image])):
         raise UnknownOptionError
     what = called or f"of image {image}"
     if verb == "exec":

@@ -81,9 +81,11 @@ class _Servers:
             one = of_command(row.command) if program == "tmux" and row.pid in parents else None
             # Only a server has children. A client has none.
             if one is not None:
-                self._terminals.add((one.program, tuple(one.where)))
+                self._terminals.add(_terminal(one))
             if program == _SCREEN_SERVER:
-                self._terminals.add(("screen", ()))
+                # Each session of screen has its own server, with the words of its first client.
+                one = of_command(row.command.replace(_SCREEN_SERVER, "screen", 1))
+                self._terminals.add(_terminal(one) if one else ("screen", ("screen",)))
             if _MONITOR.match(row.command):
                 name = _NAME_OF_MONITOR.search(row.command)
                 cut = name is not None and name.end() >= COMMAND_CHARACTERS
@@ -106,12 +108,17 @@ class _Servers:
             for dummy in unnamed:
                 self._monitors.remove("")
         for one in found:
-            if (one.program, tuple(one.where)) in self._terminals:
+            if _terminal(one) in self._terminals:
                 continue
             if one in local and (ended or one not in unnamed):
                 continue
             left.append(one)
         return left
+
+
+def _terminal(one: HandOff) -> tuple[str, tuple[str, ...]]:
+    """Return what is equal for all clients of one terminal server."""
+    return one.program, (one.what,) if one.program == "screen" else tuple(one.where)
 
 
 def _is_local(one: HandOff) -> bool:

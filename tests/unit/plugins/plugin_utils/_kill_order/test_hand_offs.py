@@ -344,6 +344,7 @@ def test_a_name_is_masked_before_it_is_cut() -> None:
         ("docker run --unheard-of hunter2 img", "docker"),
         ("docker run -e A=hunter2 --name web img", "docker run web"),
         ("docker run FOO=hunter2", "docker"),
+        ("docker start web FOO=hunter2", "docker"),
         ("docker --unheard-of hunter2 run img", "docker"),
         ("docker --unheard-of hunter2 ps", None),
     ],

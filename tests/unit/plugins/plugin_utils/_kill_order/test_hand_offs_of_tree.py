@@ -41,6 +41,9 @@ def told(*commands: str) -> list[str]:
         # Another socket is another server.
         (["tmux new-session -d", "> -sh", "tmux -L two attach"], ["tmux"]),
         (["SCREEN -dmS work", "screen -x work"], []),
+        (["SCREEN -dm sleep 9", "screen -dm sleep 9"], []),
+        # Another session has another server.
+        (["SCREEN -dmS work", "screen -S two -X screen sleep"], ["screen two"]),
         # An rsync has an ssh below it, which goes to the same host.
         (["rsync -a /from db2:/to", "ssh db2 rsync --server"], ["db2"]),
         # The monitor of a container of podman has the container below it.
