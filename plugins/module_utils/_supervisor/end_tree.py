@@ -149,10 +149,13 @@ def own_root() -> int:
 def held_open() -> "List[int]":
     """Open the reading ends of the pipes that the output goes to.
 
-    While they are open, a process can still write while it ends.
+    While they are open, a process can still write while it ends. A terminal has its reader still,
+    or it was hung up. What could be read there is the task's input.
     """
     found = []
     for descriptor in (1, 2):
+        if os.isatty(descriptor):
+            continue
         try:
             found.append(os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY | os.O_NONBLOCK))
         except OSError:

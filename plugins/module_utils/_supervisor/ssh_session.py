@@ -44,12 +44,15 @@ def session_end() -> "Optional[int]":
     return None
 
 
-def identity(pid: int) -> "Optional[Tuple[bytes, int, bytes]]":
-    """Return name, parent and start time of a process. See proc_pid_stat(5)."""
+def identity(pid: int) -> "Optional[Tuple[bytes, int, bytes, int]]":
+    """Return name, parent, start time and terminal of a process. See proc_pid_stat(5).
+
+    The terminal is the number of its device, and 0 if there is none.
+    """
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:
             left, dummy, right = stat.read().rpartition(b") ")
     except OSError:
         return None
     field = right.split()
-    return left.partition(b" (")[2], int(field[1]), field[19]
+    return left.partition(b" (")[2], int(field[1]), field[19], int(field[4])

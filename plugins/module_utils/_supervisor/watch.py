@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.supervisor_options import (  # noqa: E501
         SupervisorOptions,
     )
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.window import Window
 
 #: A module that has run for this many milliseconds may run for hours.
 IDLE_MILLISECONDS = 300
+#: Milliseconds between two looks at the size of the terminal, see window.py. Each takes some 0.1 ms
+#: of processor time: what it needs has left the caches.
+WINDOW_MILLISECONDS = 100
 #: Milliseconds between two tries in a shortage, and seconds beyond the grace period after which it
 #: gives up.
 RETRY_MILLISECONDS, GIVE_UP_SECONDS = 100, 60.0
@@ -73,6 +77,8 @@ class Supervisor:
         # If the task cuts its own connection, a broken channel means nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self._session = bool(options.pop("session", "") and self._channel)
+        self._looks = bool(options.pop("window", "") and self._channel and os.isatty(1))
+        self._window: Optional[Window] = None
         self.has_pulse = bool(options.pop("pulse", ""))
         self.pulse: Optional[PulseWatch] = None
         self.options = options
@@ -87,7 +93,8 @@ class Supervisor:
         self._parent = os.getppid()
         self._came: Dict[int, object] = {}
         self._poll = select.poll()
-        self._patience: Optional[int] = IDLE_MILLISECONDS
+        self._patience: Optional[int] = WINDOW_MILLISECONDS if self._looks else IDLE_MILLISECONDS
+        self._busy = True
         self._idle_at = time.monotonic() + IDLE_MILLISECONDS / 1000.0
         self.wakeup, self._wakeup_end = wakeup
 
@@ -257,18 +264,41 @@ class Supervisor:
                     pass
 
     def channel_breaks(self) -> bool:
-        """Wait for the channel to break, or for a signal. Return whether the channel broke."""
+        """Wait for the channel to break, or for a signal.
+
+        Return whether the channel broke, or a kill order came over it.
+        """
         if self.pulse is not None:
             return self.pulse.run_is_gone() or self.pulse.wait(self._poll, self.wakeup)
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
-        if self._patience is not None and (not events or time.monotonic() >= self._idle_at):
+        if self._busy and time.monotonic() >= self._idle_at:
             self.become_idle()
-        return any(descriptor != self.wakeup for descriptor, dummy in events)
+        return any(descriptor != self.wakeup for descriptor, dummy in events) or (
+            self._looks and not events and self._is_ordered()
+        )
+
+    def _is_ordered(self) -> bool:
+        """Whether the size of the terminal is a kill order for this lease."""
+        try:
+            if self._window is None:
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.window import (  # noqa: E501
+                    Window,
+                )
+
+                self._window = Window(self.options["lease"])
+            return self._window.is_order()
+        except (ImportError, MemoryError, OSError):
+            # There is a shortage, the terminal belongs to another user, or this Python has no such
+            # module. The courier comes as ever.
+            self._looks, self._patience = False, IDLE_MILLISECONDS if self._busy else None
+            return False
 
     def become_idle(self) -> None:
         """Prepare for a long wait: give memory back."""
-        self._patience = None
+        self._busy = False
+        if not self._looks:
+            self._patience = None
         try:
             if self.has_pulse:
                 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.pulse_watch import (  # noqa: E501

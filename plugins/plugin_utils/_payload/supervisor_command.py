@@ -77,6 +77,8 @@ class Supervision:
     session: bool = False
     #: Whether a pulse shows the end of the run on this host.
     pulse: bool = False
+    #: Whether a kill order may come as the size of the terminal, if the command has one.
+    window: bool = False
 
     def before_stdin(self) -> tuple[str, bytes]:
         """Return the words and the bytes before a module on standard input.
@@ -137,6 +139,8 @@ class Supervision:
             words.append("session=1")
         if self.pulse:
             words.append("pulse=1")
+        if self.window and not detaches:
+            words.append("window=1")
         if self.task.show_arguments:
             # Encoded: a task named "Stop foo" that runs `pkill -f foo` would otherwise find this
             # command line, and end itself.

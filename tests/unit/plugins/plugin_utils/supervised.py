@@ -71,7 +71,8 @@ class Module:
     Python's. arguments: of the module. keep: `on_disconnect: keep`. after: on the shell's command
     line. detaches: whether it leaves a job behind, with which the supervisor stays. retries:
     whether the connection plugin may send it a second time. session: whether it runs below an ssh
-    server and a become plugin's program.
+    server and a become plugin's program. window: whether a kill order may come as the size of the
+    terminal.
     """
 
     text: str
@@ -86,6 +87,7 @@ class Module:
     detaches: bool = False
     retries: bool = False
     session: bool = False
+    window: bool = False
     timeout: float = 10.0
     run: str = "00000000000000ab"
     lease: str = ""
@@ -156,7 +158,14 @@ class Module:
         task = GuardedTask(
             host="here", name="a task", options=options, interpreters=(), show_arguments=True
         )
-        return Supervision(self.run, self.lease, task, again=self.retries, session=self.session)
+        return Supervision(
+            self.run,
+            self.lease,
+            task,
+            again=self.retries,
+            session=self.session,
+            window=self.window,
+        )
 
 
 def quoted(argument: str | bytes) -> bytes:

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A kill order that comes as the size of the terminal. Any other size ends nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._lease.window_order import (
+    ordered_size,
+)
+
+from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import (
+    BAR,
+    GRACE,
+    TREE,
+    ends,
+    is_complete,
+)
+from tests.unit.plugins.plugin_utils._payload.test_supervisor_terminal import (
+    OnTerminal,
+    on_terminal,
+)
+from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS, Module, both
+
+LEASE = "89abcdef"
+
+#: Rows and columns of the terminal.
+SHAPE = (31, 101)
+
+#: Seconds in which a supervisor looks several times.
+WHILE = 3 * BAR
+
+#: Prints what it reads from its terminal, and the size of that, when some looks are over.
+VIEW = """
+import os, sys, time
+time.sleep(0.4)
+print("ready", flush=True)
+print([sys.stdin.readline(), tuple(os.get_terminal_size(1))], flush=True)
+sys.exit(3)
+"""
+
+
+def set_size(one: OnTerminal, size: bytes) -> None:
+    fcntl.ioctl(one.master, termios.TIOCSWINSZ, size)
+
+
+def order(lease: str = LEASE) -> bytes:
+    return ordered_size(lease, struct.pack("4H", *SHAPE, 0, 0))
+
+
+@contextmanager
+def standing(namespace: Any, module: Module) -> Iterator[OnTerminal]:
+    """Run the tree with a terminal that stays open."""
+    with on_terminal([*namespace._enter, *module.argv(True)]) as one:
+        set_size(one, struct.pack("4H", *SHAPE, 0, 0))
+        namespace.wait_for(is_complete, "the tree")
+        yield one
+
+
+def make(tmp_path: Any, **more: Any) -> Module:
+    return Module(TREE, tmp_path, **{"window": True, "timeout": GRACE, "lease": LEASE, **more})
+
+
+@pytest.mark.parametrize("python", dict.fromkeys([PYTHON, *PYTHONS.values()]))
+def test_an_order_ends_the_tree_on_every_python(namespace, tmp_path, python):
+    with standing(namespace, make(tmp_path, python=python)) as one:
+        set_size(one, order())
+        ends(namespace)
+
+
+def test_an_order_may_come_before_the_supervisor_looks(namespace, tmp_path):
+    """The client may tell the size while the command is on its way."""
+    with on_terminal([*namespace._enter, *make(tmp_path).argv(True)]) as one:
+        set_size(one, order())
+        one.leader.wait(PATIENCE)
+        ends(namespace)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        order("89abcdee"),
+        struct.pack("4H", 50, 132, 1056, 850),
+        bytes(8),
+        b"\xff" * 8,
+        # The words in the place of rows and columns.
+        order()[4:] + order()[:4],
+    ],
+    ids=["another lease", "a user's", "none", "the greatest", "no pixels"],
+)
+def test_any_other_size_ends_nothing(namespace, tmp_path, size):
+    with standing(namespace, make(tmp_path)) as one:
+        before = set(namespace.processes())
+        set_size(one, size)
+        namespace.run(["sleep", str(WHILE)])
+        assert set(namespace.processes()) == before
+
+
+@pytest.mark.parametrize("more", [{"window": False}, {"keep": True}], ids=["no word", "keep"])
+def test_a_supervisor_that_was_not_told_to_look_ends_nothing(namespace, tmp_path, more):
+    """The control. A task with `on_disconnect: keep` has no such order."""
+    with standing(namespace, make(tmp_path, **more)) as one:
+        before = set(namespace.processes())
+        set_size(one, order())
+        namespace.run(["sleep", str(WHILE)])
+        assert set(namespace.processes()) == before
+
+
+@pytest.mark.parametrize("monitored", [False, True])
+def test_an_undisturbed_module_has_its_terminal_and_its_status(tmp_path, monitored):
+    module = Module(VIEW, tmp_path, window=True)
+    with on_terminal(module.argv(True), monitored) as one:
+        set_size(one, struct.pack("4H", *SHAPE, 0, 0))
+        output = b""
+        while b"ready" not in output:
+            output += os.read(one.master, 4096)
+        os.write(one.master, b"hello\n")
+        while not output.endswith(b"]\r\n"):
+            output += os.read(one.master, 4096)
+        assert b"['hello\\n', (101, 31)]" in output
+        assert one.leader.wait(PATIENCE) == 3
+
+
+def test_without_a_terminal_the_module_runs_as_ever(tmp_path):
+    with_supervisor, without = both(
+        Module("import time; time.sleep(0.2); print('done')", tmp_path, window=True)
+    )
+    assert with_supervisor == without
