@@ -23,6 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
     has_engine,
     is_ssh,
+    passes_window_on,
     runs_here,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
@@ -201,7 +202,13 @@ class CommandLines:
         session = is_ssh(self._connection)
         pulse = self.needs_pulse(starts_job)
         return Supervision(
-            self._run, lease, self._task(), again=bool(retries), session=session, pulse=pulse
+            self._run,
+            lease,
+            self._task(),
+            again=bool(retries),
+            session=session,
+            pulse=pulse,
+            window=passes_window_on(self._connection),
         )
 
     def _around_job(self, lease: str, body: str) -> str:

@@ -97,6 +97,11 @@ def has_engine(connection: ConnectionBase) -> bool:
     return connection.transport in (*ENGINES, *_FAR_ENGINES)
 
 
+def passes_window_on(connection: ConnectionBase) -> bool:
+    """Whether the client may tell the host a new size of its terminal, while the command runs."""
+    return connection.transport == "ssh"
+
+
 def shows_its_end(connection: ConnectionBase) -> bool:
     """Whether the host is known to see the end of the controller, by the channel or by a pulse.
 

@@ -118,8 +118,9 @@ class Interruption:
         for lease in broken:
             if lease.terms.cut:
                 # The fastest order there is: the supervisor gets it a round trip later. The kill
-                # order follows, to check on it and to fetch the report.
+                # order follows, to check on it and to fetch the report. The same holds below.
                 self._local.cut(lease)
+        self._local.order_by_window([lease for lease in broken if lease.terms.window])
         self._dispatcher.prepare(broken)
         for lease in broken:
             self.give_order(lease)

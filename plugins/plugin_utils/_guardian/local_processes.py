@@ -28,6 +28,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.run_proc
     RunProcesses,
     group_of,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.window_order import (
+    FrozenLease,
+    order_by_window,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
     forget,
     shared_passwords,
@@ -194,6 +198,23 @@ class LocalProcesses:
             return
         for client in frozen.clients:
             self._processes.send(client, signal.SIGKILL)
+
+    def order_by_window(self, leases: t.Iterable[Lease]) -> None:
+        """Give the kill order of frozen leases by the terminals of their clients.
+
+        Nothing shows whether it arrives. Each client stays frozen. The threads of a worker may have
+        several clients, which do not show to which lease they belong.
+        """
+        frozen = ((lease.lease, self._frozen.get(lease.lease)) for lease in leases)
+        order_by_window(
+            (
+                FrozenLease(lease, one.worker, tuple(one.clients))
+                for lease, one in frozen
+                if one is not None and one.worker is not None and self._leases_of[one.worker] == 1
+            ),
+            self._processes.table,
+            self._processes.send,
+        )
 
     def end_clients_of(self, lease: Lease) -> None:
         """End the clients of a lease whose kill order has been tried."""

@@ -73,6 +73,8 @@ class LeaseTerms(JsonRecord):
     finish_timeout: float = 0.0
     #: Whether its host has to see by a pulse that the run goes on.
     pulse: bool = False
+    #: Whether the size of its client's terminal can be an order to its supervisor.
+    window: bool = False
     #: Whether the command starts an asynchronous job, with or without poll 0.
     starts_job: bool = False
     #: What its connection connects to, see `address_of`. Empty: not known.

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
     address_of,
+    passes_window_on,
     plugin_name,
     runs_here,
     shows_its_end,
@@ -77,10 +78,15 @@ def request_for_command(
             end_async=options.end_async,
             local=runs_here(connection),
             # With a terminal, the end of the client would hang up half of the tree before its
-            # supervisor can end it properly.
+            # supervisor can end it properly. Then the order goes by the terminal's size.
             cut=command.supervised
             and command.pipelined
             and connection.transport == "ssh"
+            and not options.keep_on_disconnect,
+            window=command.supervised
+            and not command.pipelined
+            and not command.starts_job
+            and passes_window_on(connection)
             and not options.keep_on_disconnect,
             supervised=command.supervised,
             transfer=False,

@@ -10,17 +10,21 @@ They are frozen together, continued, or ended. No other process is touched.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import select
 import signal
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._lease.window_order import lease_in
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
     ProcessId,
     descendants,
@@ -494,6 +498,40 @@ def test_the_password_of_a_client_is_removed_with_an_orphan(loop: Loop, password
         until(lambda: family.states()[0] in "XZ")
     finally:
         family.close()
+
+
+#: A worker that has made a terminal for its client. Prints the pid of that.
+WORKER_WITH_TERMINAL = """
+import os, subprocess, time
+master, slave = os.openpty()
+print(subprocess.Popen(["sleep", "7200"], stdin=slave).pid, flush=True)
+time.sleep(7200)
+"""
+
+
+@pytest.mark.parametrize("held", [1, 2])
+def test_the_terminal_of_a_frozen_client_is_an_order_if_it_can_only_be_of_this_lease(local, held):
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER_WITH_TERMINAL],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert worker.stdout is not None
+        client = int(worker.stdout.readline())
+        leases = [lease_of(worker.pid, f"8000000{number}") for number in range(held)]
+        local.freeze(leases)
+        until(lambda: (state_of(worker.pid), state_of(client)) == ("T", "T"))
+        local.order_by_window(leases[:1])
+        terminal = os.open(f"/proc/{client}/fd/0", os.O_RDONLY | os.O_NOCTTY)
+        ordered = lease_in(fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8)))
+        os.close(terminal)
+        assert ordered == ("80000000" if held == 1 else "00000000")
+        assert (state_of(worker.pid), state_of(client)) == ("T", "T")
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.communicate()
 
 
 def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_worker_holds_another(
