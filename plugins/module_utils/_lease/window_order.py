@@ -22,5 +22,9 @@ def ordered_size(lease: str, present: bytes) -> bytes:
 
 
 def lease_in(size: bytes) -> str:
-    """Return the id of the lease whose end this size orders. It may be no lease at all."""
-    return "%04x%04x" % tuple(memoryview(size).cast("H"))[2:]
+    """Return the id of the lease whose end this size orders.
+
+    It may be no lease at all. A size without pixels orders nothing: return an empty text.
+    """
+    pixels = tuple(memoryview(size).cast("H"))[2:]
+    return "%04x%04x" % pixels if any(pixels) else ""

@@ -32,7 +32,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 )
 
 LEASE = "89abcdef"
-NO_LEASE = "00000000"
+NO_LEASE = ""
 MASTER = "ssh: /home/me/.ansible/cp/0123456789 [mux]"
 
 WAITS = "import sys; print('ready', flush=True); sys.stdin.close(); import time; time.sleep(7200)"
