@@ -12,6 +12,7 @@ import struct
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,6 +130,16 @@ def test_an_undisturbed_module_has_its_terminal_and_its_status(tmp_path, monitor
             output += os.read(one.master, 4096)
         assert b"['hello\\n', (101, 31)]" in output
         assert one.leader.wait(PATIENCE) == 3
+
+
+def test_a_command_that_is_sent_again_ends_the_earlier_run_and_runs(namespace, tmp_path):
+    with standing(namespace, make(tmp_path, retries=True)):
+        (tmp_path / "again").mkdir()
+        module = make(tmp_path / "again", retries=True)
+        again = namespace.spawn(replace(module, text="print('it runs')").argv(True))
+        assert again.communicate(timeout=PATIENCE)[0] == b"it runs\n"
+        assert again.returncode == 0
+        ends(namespace)
 
 
 def test_without_a_terminal_the_module_runs_as_ever(tmp_path):
