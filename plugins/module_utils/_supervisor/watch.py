@@ -58,6 +58,7 @@ class Supervisor:
         it.
     taken: descriptors of /dev/null, which are given up in a shortage of descriptors.
     childless: whether nothing is below this process any more.
+    report_seconds: how long the report is kept for a courier; 0 if the channel has broken.
     has_pulse: whether the run has a pulse on this host, which ends with the run.
     pulse: its watch, once the module has run for a while.
     """
@@ -77,7 +78,9 @@ class Supervisor:
         # If the task cuts its own connection, a broken channel means nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self._session = bool(options.pop("session", "") and self._channel)
-        self._looks = bool(options.pop("window", "") and self._channel and os.isatty(1))
+        self._ordered_seconds = int(options.pop("window", "0"))
+        self._looks = bool(self._ordered_seconds and self._channel and os.isatty(1))
+        self.report_seconds = 0
         self._window: Optional[Window] = None
         self.has_pulse = bool(options.pop("pulse", ""))
         self.pulse: Optional[PulseWatch] = None
@@ -287,12 +290,15 @@ class Supervisor:
                 )
 
                 self._window = Window(self.options["lease"])
-            return self._window.is_order()
+            ordered = self._window.is_order()
         except (ImportError, MemoryError, OSError):
             # There is a shortage, the terminal belongs to another user, or this Python has no such
             # module. The courier comes as ever.
             self._looks, self._patience = False, IDLE_MILLISECONDS if self._busy else None
             return False
+        # The guardian lives. Its courier may come late, or have to try again.
+        self.report_seconds = self._ordered_seconds if ordered else 0
+        return ordered
 
     def become_idle(self) -> None:
         """Prepare for a long wait: give memory back."""

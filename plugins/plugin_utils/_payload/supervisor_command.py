@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import math
 import os
 import shlex
 import typing as t
@@ -58,6 +59,9 @@ SEARCHES_PYTHON, THEN = "if treekill_python=$", "; then "
 
 #: The words of a request with only default values.
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
+
+#: Seconds that a courier's last try may take, and the most for which a host keeps a report besides.
+_REPORT_SECONDS, _RETRY_SECONDS = 10, 600
 
 #: Characters of a task's name that ps shows.
 _TASK_CHARACTERS = 60
@@ -140,13 +144,17 @@ class Supervision:
         if self.pulse:
             words.append("pulse=1")
         if self.window and not detaches:
-            words.append("window=1")
+            words.append(f"window={self._report_seconds()}")
         if self.task.show_arguments:
             # Encoded: a task named "Stop foo" that runs `pkill -f foo` would otherwise find this
             # command line, and end itself.
             name = base64.urlsafe_b64encode(self.task.name[:_TASK_CHARACTERS].encode()).decode()
             words.append(f"task={name.rstrip('=')}")
         return " ".join(words)
+
+    def _report_seconds(self) -> int:
+        """Return the seconds for which a report is kept for the couriers of a living guardian."""
+        return _REPORT_SECONDS + math.ceil(min(self.task.options.retry_for, _RETRY_SECONDS))
 
 
 def is_python(interpreter: str) -> bool:

@@ -12,12 +12,14 @@ terminal of its own (`use_pty`). On the second it does not.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from tests.integration.survival.test_lost_controller import REPORT_SECONDS
 from tests.support.hosts import Lab, ProcessId
 from tests.support.labs import become_hosts
 from tests.support.labs.lab_or_skip import lab_or_skip
@@ -99,13 +101,12 @@ def of_task(run: Run, lab: Lab) -> dict[str, set[ProcessId]]:
 
 
 def assert_ends_as_ever(run: Run, lab: Lab) -> None:
-    """Let the couriers in, and assert that each reports that nothing has survived."""
+    """Let the couriers in, and assert that each reports what was ended, and that all of it was."""
     signal_listeners(lab, "CONT")
     assert run.wait(END_SECONDS) == INT.status, run.story
     for host in lab:
-        assert re.search(rf"^{host.name} +: ended \d+ .*survivors 0", run.errors, re.MULTILINE), (
-            run.story
-        )
+        line = rf"^{host.name} +: ended [1-9]\d* .*survivors 0"
+        assert re.search(line, run.errors, re.MULTILINE), run.story
 
 
 @pytest.mark.parametrize("become", REACHED)
@@ -124,6 +125,14 @@ def test_nothing_survives_though_no_courier_gets_in(narrow_lab: Lab, become: str
         }
         assert_ends_as_ever(run, narrow_lab)
         assert not any(of_task(run, narrow_lab).values()), run.story
+
+
+def test_a_courier_that_comes_late_reports_what_was_ended(narrow_lab: Lab) -> None:
+    """The report of a tree whose channel breaks is gone by then."""
+    with out_of_reach(narrow_lab, setting_of("no")) as run:
+        until(lambda: not any(of_task(run, narrow_lab).values()), WHILE, lambda: run.story)
+        time.sleep(REPORT_SECONDS + 2)
+        assert_ends_as_ever(run, narrow_lab)
 
 
 @pytest.mark.parametrize("become", ["no", "root, no password"])

@@ -72,7 +72,7 @@ class Module:
     line. detaches: whether it leaves a job behind, with which the supervisor stays. retries:
     whether the connection plugin may send it a second time. session: whether it runs below an ssh
     server and a become plugin's program. window: whether a kill order may come as the size of the
-    terminal.
+    terminal. retry_for: seconds for which couriers try to reach the host.
     """
 
     text: str
@@ -88,6 +88,7 @@ class Module:
     retries: bool = False
     session: bool = False
     window: bool = False
+    retry_for: float = 60.0
     timeout: float = 10.0
     run: str = "00000000000000ab"
     lease: str = ""
@@ -153,7 +154,12 @@ class Module:
 
     def _supervision(self) -> Supervision:
         options = kill_options.resolve(
-            {}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"}
+            {},
+            {
+                "kill_timeout": self.timeout,
+                "kill_retry_for": self.retry_for,
+                "on_disconnect": "keep" if self.keep else "kill",
+            },
         )
         task = GuardedTask(
             host="here", name="a task", options=options, interpreters=(), show_arguments=True

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import socket
 import struct
 import termios
 from collections.abc import Iterator
@@ -16,6 +18,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import (
+    socket_name,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._lease.window_order import (
     ordered_size,
 )
@@ -37,6 +42,9 @@ LEASE = "89abcdef"
 
 #: Rows and columns of the terminal.
 SHAPE = (31, 101)
+
+#: What keeps a report, and the least seconds for which it does.
+KEEPER, LAST_TRY = "treekill: report", 10
 
 #: Seconds in which a supervisor looks several times.
 WHILE = 3 * BAR
@@ -130,6 +138,26 @@ def test_an_undisturbed_module_has_its_terminal_and_its_status(tmp_path, monitor
             output += os.read(one.master, 4096)
         assert b"['hello\\n', (101, 31)]" in output
         assert one.leader.wait(PATIENCE) == 3
+
+
+def keepers(now: Any) -> list[Any]:
+    return [one for one in now.values() if one.arguments[0].startswith(KEEPER)]
+
+
+@pytest.mark.parametrize("retry_for", [0.0, 60.0])
+def test_the_report_is_kept_for_as_long_as_couriers_try(namespace, tmp_path, retry_for):
+    """A courier of many may come late. Without the report it would find nothing of the tree."""
+    module = make(tmp_path, retry_for=retry_for)
+    with standing(namespace, module) as one, socket.socket(socket.AF_UNIX) as courier:
+        set_size(one, order())
+        namespace.wait_for(keepers, "the report")
+        namespace.run(["sleep", str(LAST_TRY)])
+        namespace.wait_for(lambda now: bool(keepers(now)) is bool(retry_for), "the right time")
+        if retry_for:
+            courier.connect(socket_name(module.run, module.lease))
+            report = b"".join(iter(lambda: courier.recv(65536), b""))
+            assert json.loads(report)["gone"]
+            namespace.wait_for(lambda now: not keepers(now), "the end of the report")
 
 
 def test_a_command_that_is_sent_again_ends_the_earlier_run_and_runs(namespace, tmp_path):
