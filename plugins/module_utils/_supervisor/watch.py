@@ -291,9 +291,9 @@ class Supervisor:
 
                 self._window = Window(self.options["lease"])
             ordered = self._window.is_order()
-        except (ImportError, MemoryError, OSError):
-            # There is a shortage, the terminal belongs to another user, or this Python has no such
-            # module. The courier comes as ever.
+        except Exception:  # noqa: BLE001 - the watch of the channel must go on, whatever is missing
+            # There is a shortage, the terminal was hung up or belongs to another user, or this
+            # Python has no such module. The courier comes as ever.
             self._looks, self._patience = False, IDLE_MILLISECONDS if self._busy else None
             return False
         # The guardian lives. Its courier may come late, or have to try again.

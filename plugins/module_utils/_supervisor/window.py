@@ -41,11 +41,11 @@ class Window:
         self._size(self.place)
 
     def is_order(self) -> bool:
-        """Whether its size orders the end of the lease."""
-        try:
-            return lease_in(self._size(self.place)) == self.lease
-        except OSError:
-            return False  # it was hung up
+        """Whether its size orders the end of the lease. Raise OSError if it was hung up.
+
+        Then another session may get its number.
+        """
+        return lease_in(self._size(self.place)) == self.lease
 
     @staticmethod
     def _size(place: "Union[int, str]") -> bytes:

@@ -140,6 +140,22 @@ def test_an_undisturbed_module_has_its_terminal_and_its_status(tmp_path, monitor
         assert one.leader.wait(PATIENCE) == 3
 
 
+def test_a_look_that_fails_does_not_end_the_watch_of_the_channel(namespace, tmp_path):
+    """The library of this Python is not what it was: its package is being replaced."""
+    looks = tmp_path / "looks"
+    (tmp_path / "termios.py").write_text(
+        f"open({str(looks)!r}, 'a').write('once ')\nraise ValueError\n"
+    )
+    module, variable = make(tmp_path), f"PYTHONPATH={tmp_path}"
+    with on_terminal([*namespace._enter, "/usr/bin/env", variable, *module.argv(True)]) as one:
+        namespace.wait_for(is_complete, "the tree")
+        namespace.wait_for(lambda now: looks.exists(), "a look")
+        namespace.run(["sleep", str(WHILE)])
+        assert looks.read_text() == "once "
+        one.hang_up()
+        ends(namespace)
+
+
 def keepers(now: Any) -> list[Any]:
     return [one for one in now.values() if one.arguments[0].startswith(KEEPER)]
 
