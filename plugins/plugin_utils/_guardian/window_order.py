@@ -53,6 +53,9 @@ _SLAVE_MAJOR = 136
 #: The end of the title that OpenSSH gives to a ControlMaster in the background.
 _MASTER_TITLE = b" [mux]"
 
+#: What stands for the program of a process that has ended or belongs to another user.
+_HIDDEN = ""
+
 
 @dataclasses.dataclass(frozen=True)
 class FrozenLease:
@@ -138,14 +141,24 @@ def _masters(programs: t.Mapping[_File, set[str]], table: ProcessTable) -> t.Ite
         programs: by the terminal, the programs of its client and of what is around that.
         table: of this machine.
     """
+    wanted = set[str]().union(*programs.values()) - {_HIDDEN}
     for pid in table.pids():
-        title = table.arguments(pid)
-        if title and title[0].endswith(_MASTER_TITLE):
-            process, program = table.process(pid), table.program(pid)
+        # First: to read the title of a process that hangs may take forever, as with `ps`.
+        program = table.program(pid)
+        if program in wanted and _is_master(pid, table):
+            process = table.process(pid)
             if process is not None and any(
                 program in programs.get(file, ()) for file in _open_files(pid)
             ):
                 yield process.id
+
+
+def _is_master(pid: int, table: ProcessTable) -> bool:
+    try:
+        title = table.arguments(pid)
+    except OSError:
+        return False  # There is a shortage, and the couriers must not wait for its end.
+    return bool(title) and title[0].endswith(_MASTER_TITLE)
 
 
 def _open_files(pid: int) -> set[_File]:

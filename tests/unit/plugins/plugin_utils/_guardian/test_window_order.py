@@ -10,6 +10,7 @@ that hold them.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -71,11 +72,34 @@ class Scene:
         """Run the program of clients and masters."""
         return self.program([sys.executable, "-c", WAITS], title, **options)
 
-    def order(self, client: ProcessId, lease: str = LEASE, worker: int = 0) -> None:
+    def order(
+        self,
+        client: ProcessId,
+        lease: str = LEASE,
+        worker: int = 0,
+        table: LocalTable | None = None,
+    ) -> None:
         frozen = FrozenLease(lease, identify(worker or os.getpid()), (client,))
         order_by_window(
-            [frozen], LocalTable(), lambda process, number: self.told.append((process.pid, number))
+            [frozen],
+            table or LocalTable(),
+            lambda process, number: self.told.append((process.pid, number)),
         )
+
+
+class Hanging(LocalTable):
+    """No title can be read. To ask for one of another program than this takes forever."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self._program = program
+        self.asked: list[int] = []
+
+    def arguments(self, pid: int) -> list[bytes]:
+        self.asked.append(pid)
+        # It may have ended meanwhile.
+        assert self.program(pid) in {self._program, ""}, "it hangs"
+        raise OSError(errno.ENOMEM, "no memory")
 
 
 def lease_of(terminal: int) -> str:
@@ -112,6 +136,19 @@ def test_no_other_process_is_told(scene):
     scene.order(client)
     assert lease_of(terminal) == LEASE
     assert lease_of(other) == NO_LEASE
+    assert not scene.told
+
+
+def test_only_processes_with_the_program_of_a_client_are_asked_for_their_title(scene):
+    """A process that hangs may hold up its reader. An error must not keep the couriers here."""
+    terminal = scene.terminal()
+    client = scene.python(stdin=terminal)
+    master = scene.python(MASTER, stdin=subprocess.DEVNULL, pass_fds=[terminal])
+    scene.program(["/bin/sh", "-c", "echo ready; read end"], MASTER, stdin=scene.terminal())
+    table = Hanging(LocalTable().program(client.pid))
+    scene.order(client, table=table)
+    assert master.pid in table.asked
+    assert lease_of(terminal) == LEASE
     assert not scene.told
 
 
