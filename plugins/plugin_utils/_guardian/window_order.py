@@ -21,6 +21,8 @@ What is touched, and why it is certain that it may be:
 - The process that is signalled holds that terminal. It has the title of a ControlMaster, and runs
   the program of the client, or of a wrapper around that. OpenSSH handles SIGWINCH. Other programs
   ignore it by default.
+- That process holds no other terminal. A ControlMaster sends the sizes of all its clients, and a
+  program of another run may have set another size on its host. It would lose that.
 """
 
 from __future__ import annotations
@@ -99,7 +101,7 @@ def _set_size(lease: FrozenLease, client: ProcessId, table: ProcessTable) -> _Fi
     """
     path = f"/proc/{client.pid}/fd/0"
     found = os.stat(path)
-    if not stat.S_ISCHR(found.st_mode) or os.major(found.st_rdev) != _SLAVE_MAJOR:
+    if not _is_terminal(found):
         return None
     if os.minor(found.st_rdev) not in _terminals_made_by(lease.worker.pid):
         return None
@@ -135,7 +137,7 @@ def _terminals_made_by(pid: int) -> set[int]:
 
 
 def _masters(programs: t.Mapping[_File, set[str]], table: ProcessTable) -> t.Iterator[ProcessId]:
-    """Yield the ControlMasters that hold these terminals.
+    """Yield the ControlMasters that hold these terminals, and no others.
 
     Args:
         programs: by the terminal, the programs of its client and of what is around that.
@@ -146,9 +148,11 @@ def _masters(programs: t.Mapping[_File, set[str]], table: ProcessTable) -> t.Ite
         # First: to read the title of a process that hangs may take forever, as with `ps`.
         program = table.program(pid)
         if program in wanted and _is_master(pid, table):
-            process = table.process(pid)
-            if process is not None and any(
-                program in programs.get(file, ()) for file in _open_files(pid)
+            process, held = table.process(pid), _terminals_of(pid)
+            if (
+                process is not None
+                and held <= programs.keys()
+                and any(program in programs[terminal] for terminal in held)
             ):
                 yield process.id
 
@@ -161,15 +165,26 @@ def _is_master(pid: int, table: ProcessTable) -> bool:
     return bool(title) and title[0].endswith(_MASTER_TITLE)
 
 
-def _open_files(pid: int) -> set[_File]:
-    """Return the files that a process has open; none if it is gone or belongs to another user."""
+def _terminals_of(pid: int) -> set[_File]:
+    """Return the terminals that a process has open.
+
+    There are none if it is gone, or belongs to another user.
+    """
     found: set[_File] = set()
-    with contextlib.suppress(OSError):
+    try:
         for name in os.listdir(f"/proc/{pid}/fd"):
             # It may be closed meanwhile.
             with contextlib.suppress(FileNotFoundError):
-                found.add(_file(os.stat(f"/proc/{pid}/fd/{name}")))
+                status = os.stat(f"/proc/{pid}/fd/{name}")
+                if _is_terminal(status):
+                    found.add(_file(status))
+    except OSError:
+        return set()
     return found
+
+
+def _is_terminal(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _SLAVE_MAJOR
 
 
 def _file(status: os.stat_result) -> _File:

@@ -61,6 +61,7 @@ class Scene:
             [title or argv[0], *argv[1:]],
             executable=argv[0],
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             **options,  # type: ignore[call-overload]
         )
         self._stack.callback(process.communicate)
@@ -136,6 +137,16 @@ def test_no_other_process_is_told(scene):
     scene.order(client)
     assert lease_of(terminal) == LEASE
     assert lease_of(other) == NO_LEASE
+    assert not scene.told
+
+
+def test_a_master_that_serves_another_terminal_is_not_told(scene):
+    """It would send the size of that, too, and undo what a program has set on the host."""
+    terminal, other = scene.terminal(), scene.terminal()
+    client = scene.python(stdin=terminal)
+    scene.python(MASTER, stdin=subprocess.DEVNULL, pass_fds=[terminal, other])
+    scene.order(client)
+    assert lease_of(terminal) == LEASE
     assert not scene.told
 
 
