@@ -63,6 +63,17 @@ def read_options(
     return found, [*words[at:]]
 
 
+def all_options(words: Sequence[str], valued: str) -> tuple[Options, list[str]]:
+    """Return the options of a command line and its other words, which stand in any order."""
+    options, rest = read_options(words, valued)
+    others = []
+    while rest:
+        others.append(rest[0])
+        more, rest = read_options(rest[1:], valued)
+        options += more
+    return options, others
+
+
 def _has_value(option: str, valued: Sequence[str], flags: Sequence[str] | None) -> bool:
     if flags is not None and option not in valued and option not in flags:
         raise UnknownOptionError

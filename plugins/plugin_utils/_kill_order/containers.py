@@ -25,7 +25,7 @@ import signal
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off import (
         Followed,
     )
     from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (

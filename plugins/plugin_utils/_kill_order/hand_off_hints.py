@@ -17,9 +17,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.comman
     has_option,
     read_options,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off import HandOff
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
     CLIENTS,
-    HandOff,
     hand_off,
 )
 

@@ -17,11 +17,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.contai
     Ending,
     stop,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off import HandOff
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off_hints import (
     hints,
     places_in,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import HandOff
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs_of_tree import (
     seen_in,
     without_ended,

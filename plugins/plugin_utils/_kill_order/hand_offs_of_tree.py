@@ -17,10 +17,14 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.control impo
     COMMAND_CHARACTERS,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.container_clients import (
     STORAGES,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off import (
     Followed,
     HandOff,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
     of_command,
 )
 

@@ -20,7 +20,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.contai
     Ending,
     stop,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import Followed
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off import Followed
 
 ID = "0123456789abcdef" * 4
 KILLED = f"echo kill {ID} web 15"

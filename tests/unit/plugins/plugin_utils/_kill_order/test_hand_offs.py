@@ -16,10 +16,12 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
     ReportedHandOff,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
-    CLIENTS,
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_off import (
     Followed,
     HandOff,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.hand_offs import (
+    CLIENTS,
     hand_off,
     of_command,
 )
