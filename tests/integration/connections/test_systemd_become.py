@@ -10,7 +10,7 @@ their own. The program that asks for it only copies what goes in and out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -20,15 +20,19 @@ from tests.support.run.control import play_control
 from tests.support.run.play import Setting
 from tests.support.trees import tree
 from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.census import wait_for_tree
+from tests.support.trees.pulses import GRACE, wait_for_pulse
+from tests.support.trees.rows import SLACK, When, play_row
 from tests.support.trees.table import (
     Row,
     Took,
+    assert_nothing_survived,
     becoming,
     nothing_survives,
     rest,
     rows,
 )
-from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT
+from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT, Trigger
 
 pytestmark = rest  # The tree of these hosts is another one than that of all others.
 
@@ -82,7 +86,55 @@ def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
     nothing_survives(among, row, took)
 
 
+POLLED = {"async": 3600, "poll": 1}
+
+#: By the trigger, what is waited for before it, and how long a host may take to notice it.
+_ENDS: Mapping[str, tuple[Trigger, When, float]] = {
+    "interrupt": (INT, wait_for_tree, 0.0),
+    "the controller is lost": (LOST_CONTROLLER, wait_for_pulse, GRACE),
+}
+
+
+@pytest.mark.parametrize("end", _ENDS)
+@pytest.mark.parametrize("method", ["machinectl", "run0"])
+@pytest.mark.parametrize("user", ["root", "another user"])
+def test_nothing_survives_of_a_job_that_is_polled(
+    among: Company, user: str, method: str, end: str, took: Took
+) -> None:
+    """systemd has started it, so it stands below no ssh server. Its supervisor asks the pulse."""
+    trigger, when, notices = _ENDS[end]
+    setting = Setting(
+        hosts=1,
+        become=f"{user}, by {method}",
+        ssh=_TERMINAL,
+        kinds=tree.FULL if user == "root" else tree.WITHOUT_SUDO,
+        keywords=POLLED,
+    )
+    outcome = play_row(
+        among, setting, trigger, when=when, patience=notices + setting.kill_timeout + SLACK
+    )
+    took(outcome.seconds)
+    assert_nothing_survived(outcome, trigger)
+
+
 # The controls.
+
+
+@pytest.mark.parametrize("method", ["machinectl", "run0"])
+def test_without_a_pulse_a_job_survives_the_loss_of_the_controller(
+    among: Company, method: str
+) -> None:
+    """systemd does not end it."""
+    setting = Setting(
+        hosts=1,
+        become=f"root, by {method}",
+        ssh=_TERMINAL,
+        kinds=tree.COOPERATIVE,
+        keywords=POLLED,
+        options={"on_disconnect": "keep"},
+    )
+    outcome = play_row(among, setting, LOST_CONTROLLER, patience=GRACE)
+    assert outcome.alive >= {*tree.COOPERATIVE}, outcome.story
 
 
 @pytest.mark.parametrize("become", ["root, by machinectl", "root, by run0"])
