@@ -257,7 +257,11 @@ newest() {
 scan() {
   new=" " fresh=" " fleeting= arrived= claiming= ids= files= doubt=
   newest
-  set -- /proc/[0-9]*/environ
+  # not /proc/[0-9]*/environ: the shell leaves out what has ended since it was listed, and nothing would show that it was there
+  set -- /proc/[0-9]*
+  files=$(printf "%s/environ " "$@") || exit
+  set -- $files
+  files=
   spare=" $(having "^TREEKILL=spare\$" "$@")" || exit
   again=$(having "^${mark}[0-9a-f/]*\$" "$@") || exit
   for holder in $again; do
