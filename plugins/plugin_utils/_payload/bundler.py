@@ -25,14 +25,16 @@ _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
 
 _STRING = r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\[\s\S])*"|\'(?:[^\'\\\n]|\\[\s\S])*\''
 _LINE_END = r" *(?:#[^\n]*)?\n"
-#: A string, which stays. A line end within brackets. The end of a line with its comment, all
-#: following lines that hold nothing else, and the indentation of the next line. An operator within
-#: a line, with the spaces around it.
+#: A string, which stays. A line end within brackets, which becomes nothing, or a space before a
+#: word. The end of a line with its comment, all following lines that hold nothing else, and the
+#: indentation of the next line. An operator, with the spaces and line ends around it.
 _SHORTENED = re.compile(
     rf"(?P<string>{_STRING})"
     rf"|(?<=[(\[{{,])(?:{_LINE_END})+ *|(?:{_LINE_END})+ *(?=[)\]}}])"
+    rf"|(?P<word>(?:{_LINE_END})+ *(?=(?:and|or|in|is|else) ))"
+    rf"|(?:(?<=\S) *|(?:{_LINE_END})+ *(?=[=<>+/%|&!]))"
+    r"(?P<operator>[,:=<>+*/%|&!-]+)(?: +(?=[^ #\n]))?"
     rf"|(?P<line>(?:{_LINE_END})+)(?P<indent> *)"
-    r"|(?<=\S) *(?P<operator>[,:=<>+*/%|&!-]+)(?: +(?=[^ #\n]))?"
 )
 _WORDS = re.compile(rf"(?:{_STRING})|#[^\n]*|([^\W\d]\w*)")
 
@@ -345,10 +347,13 @@ def _defined_name(node: ast.AST) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    """Return strings unchanged, one space for each level, and operators without spaces."""
+    """Return strings unchanged, one space for each level, and operators without spaces.
+
+    No statement begins with such an operator, so a line that does is within brackets.
+    """
     if match["line"]:
         return "\n" + " " * (len(match["indent"]) // 4)
-    return match["string"] or match["operator"] or ""
+    return match["string"] or match["operator"] or ("" if match["word"] is None else " ")
 
 
 def _used_names(files: Iterable[_File], entries: Iterable[str]) -> set[str]:

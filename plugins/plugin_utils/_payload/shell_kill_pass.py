@@ -15,12 +15,17 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 
 _SCRIPT = pathlib.Path(__file__).with_name("kill_pass.sh")
+
+#: A space that no shell needs. The script has none of these words in a string.
+_NEEDLESS = re.compile(r"(?<=;) (?=(?:do|then|done|fi|esac)\b)")
 
 
 @functools.cache
 def shell_text() -> str:
-    """Return the script without comments, indentation and empty lines."""
-    lines = (line.strip() for line in _SCRIPT.read_text(encoding="ascii").splitlines())
+    """Return the script without comments, indentation, empty lines and needless spaces."""
+    text = _NEEDLESS.sub("", _SCRIPT.read_text(encoding="ascii"))
+    lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("#"))

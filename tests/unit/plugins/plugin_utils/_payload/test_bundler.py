@@ -192,8 +192,9 @@ def test_what_is_shortened_means_what_was_written(path):
     [
         ("x = [\n    1,  # one\n    2,\n]\n", "x=[1,2,]\n"),
         ("x = (\n    a,\n)\n", "x=(a,)\n"),
-        ("x = (\n    a\n    + b\n)\n", "x=(a\n + b)\n"),
+        ("x = (\n    a\n    + b\n)\n", "x=(a+b)\n"),
         ("x = -1 if a == 'b , c' else -1\n", "x=-1 if a=='b , c' else-1\n"),
+        ("x = (\n    a\n    # why\n    or b\n)\n", "x=(a or b)\n"),
         ("if a:\n    *b, c = d\n", "if a:\n *b,c=d\n"),
     ],
 )
