@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 #: freeze ends, and the tree is signalled as it is.
 FREEZE_SECONDS = 2.0
 #: Seconds in which a stop reaches a process that runs in the kernel. A process that takes longer
-#: waits for a device.
-STOP_SECONDS = 0.05
+#: waits for a device. On a busy host, it may also wait for a processor: it is ready to run then.
+STOP_SECONDS, READY_STOP_SECONDS = 0.05, 0.5
+#: Seconds between two looks, before and after STOP_SECONDS.
+STOP_PAUSE_SECONDS, READY_PAUSE_SECONDS = 0.0005, 0.005
 #: Seconds after which a deciding scan ends, although processes still vanish before they can be
 #: read. It has proven nothing then: see fork_chase.py.
 CHASE_SECONDS = 0.3
@@ -76,6 +78,7 @@ class TrackedProcess:
     cleans: whether it was started by a process that had its first signal, perhaps to clean up. It
         is left alone until the grace period is over.
     ppid, comm, stopped: as last seen.
+    stopping: whether this pass has stopped it, and not continued it since.
     loose: whether it was continued after the freeze.
     held: whether it stays stopped until the process that it waits for has ended.
     finishes: how it takes part in a transaction that is left to finish; 0 if it does not.
@@ -100,6 +103,7 @@ class TrackedProcess:
         "ppid",
         "comm",
         "stopped",
+        "stopping",
         "loose",
         "held",
         "finishes",
@@ -122,6 +126,7 @@ class TrackedProcess:
         self.ppid = process.ppid
         self.comm = process.comm
         self.stopped = False
+        self.stopping = False
         self.loose = False
         self.held = False
         self.finishes = 0
@@ -398,26 +403,25 @@ class TreeControl:
             self._freeze()
 
     def _freeze(self) -> None:
-        until = self.clock() + FREEZE_SECONDS
-        still_until = self.clock() + STOP_SECONDS
+        since = self.clock()
+        until = since + FREEZE_SECONDS
         while self.clock() < until:
-            moving = any(map(self._moves, self.targets()))
+            # Read before the scan, so that the scan finds what these have started.
+            states = {self._state_unless_stopped(tracked) for tracked in self.targets()}
             if self.scan():
-                still_until = self.clock() + STOP_SECONDS
-            elif not moving or self.clock() >= still_until:
+                since = self.clock()
+                continue
+            spent = self.clock() - since
+            limit = READY_STOP_SECONDS if "R" in states else STOP_SECONDS
+            if not states & {"R", "S"} or spent >= limit:
                 return
-            else:
-                self.sleep(0.0005)
+            self.sleep(STOP_PAUSE_SECONDS if spent < STOP_SECONDS else READY_PAUSE_SECONDS)
 
-    def _moves(self, tracked: "TrackedProcess") -> bool:
+    def _state_unless_stopped(self, tracked: "TrackedProcess") -> str:
+        """Return the state of a process that this pass has stopped; otherwise an empty string."""
         process = self.table.process(tracked.process.id.pid)
-        return (
-            process is not None
-            and process.id == tracked.process.id
-            and process.state in "RS"
-            and not tracked.denied
-            and (self.grace_over or not tracked.cleans)
-        )
+        stopping = tracked.stopping and process is not None and process.id == tracked.process.id
+        return process.state if stopping and process is not None else ""
 
     def signal(self, tracked: "TrackedProcess", signal: int) -> None:
         """Send a signal, and record what the result shows."""
@@ -429,7 +433,9 @@ class TreeControl:
         except PermissionError:
             tracked.denied = True
         else:
-            if signal not in (SIGSTOP, SIGCONT):
+            if signal in (SIGSTOP, SIGCONT):
+                tracked.stopping = signal == SIGSTOP
+            else:
                 tracked.sent = signal
 
     def observe_and_resume(self) -> None:

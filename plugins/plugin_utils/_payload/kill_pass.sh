@@ -334,7 +334,15 @@ below() {
 freeze() {
   clock
   until=$((now + 200))
-  while scan; [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]; do :; done
+  settle
+  while scan; [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]; do settle; done
+}
+# on a busy host, a process that was sent STOP may wait for a processor first: it is in state R then
+settle() {
+  set -- 1 2 3 4 5 6 7 8 9
+  for id in $fresh; do
+    while [ "$1" ] && lives "$id" && [ $state = R ]; do pause 0.05; shift; done
+  done
 }
 # has the hexadecimal mask $1 the bit of signal $2?
 has_bit() {

@@ -265,6 +265,66 @@ def test_a_pass_that_fails_lets_a_held_root_and_its_parent_go_on():
     assert not [pid for pid, process in host.processes.items() if process.stopped]
 
 
+class HostWhoseShellStopsLate(SimulatedHost):
+    """A host on which the stop reaches the shell later: a busy one, or a device is slow."""
+
+    def __init__(self, state, seconds):
+        super().__init__(quiet, 0)
+        self.root.comm = "sh"
+        # it takes the second half of the grace period for its clean-up
+        self.processes[11].ignores = True
+        self._state = state
+        self._stops_at = None
+        self._seconds = seconds
+
+    def send(self, process_id, signal):
+        first_stop = signal == STOP and process_id == self.root.id and self._stops_at is None
+        super().send(process_id, 0 if first_stop else signal)
+        if first_stop:
+            self._stops_at = self.seconds + self._seconds
+
+    def process(self, pid):
+        if pid == 10 and pid in self.processes and self._stops_at is not None:
+            if self.seconds >= self._stops_at:
+                self.root.stopped, self._stops_at = True, float("inf")
+            elif self._stops_at != float("inf"):
+                return Process(self.root.id, 8, self._state, 1, "sh")
+        return super().process(pid)
+
+    def sleep(self, seconds):
+        super().sleep(seconds)
+        if 11 in self.processes and self.processes[11].pending and self.seconds > 102:
+            self.exit(self.processes[11])
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "held"),
+    [("R", 0.3, True), ("S", 0.03, True), ("R", 0.7, False), ("S", 0.3, False)],
+)
+def test_the_first_signals_wait_for_a_stop_of_a_process_that_is_ready_to_run(state, seconds, held):
+    host = HostWhoseShellStopsLate(state, seconds)
+    report = run(host, timeout=5.0)
+    assert [row["ended"] for row in report["gone"]] == ["TERM", "TERM"]
+    took = {row["pid"]: row["seconds"] for row in report["gone"]}
+    assert (took[10] >= took[11]) == held, "a shell that is not stopped can't be held"
+    assert took[11] < 5
+
+
+def test_a_busy_process_that_is_not_stopped_delays_nothing():
+    class BusyHost(SimulatedHost):
+        def process(self, pid):
+            found = super().process(pid)
+            ready = found is not None and pid == 10
+            return Process(found.id, found.ppid, "R", 1, found.comm) if ready else found
+
+    # a parent that this user could not continue
+    host = BusyHost(quiet, 0)
+    host.processes[8].denied = True
+    report = run(host)
+    assert STOP not in [signal for process, signal in host.signals if process is host.root]
+    assert report["seconds"] < 0.3
+
+
 def test_a_pid_that_was_given_to_a_stranger_gets_no_signal():
     host = SimulatedHost(quiet, 0)
     send = host.send

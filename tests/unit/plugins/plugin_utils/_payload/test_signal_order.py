@@ -4,7 +4,9 @@
 
 """The order of the first signals, on real processes, by both programs of the kill pass."""
 
+import pathlib
 import shlex
+import shutil
 import sys
 
 import pytest
@@ -66,6 +68,23 @@ signal.signal(signal.SIGTERM, signal.SIG_DFL)
 os.waitpid(pid, 0)
 """
 
+#: Is taken for a shell, by its name. It waits for that one, and is busy in the kernel meanwhile: it
+#: is ready to run for 0.2 s each time, and a stop reaches it only then.
+BUSY_SHELL = """
+import mmap, subprocess, sys, time
+NO_HUGE_PAGES, POPULATE_WRITE = 15, 23
+def populate(size):
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
+        area.madvise(NO_HUGE_PAGES)
+        began = time.monotonic()
+        area.madvise(POPULATE_WRITE)
+        return time.monotonic() - began
+size = min(512, int(16 * 0.2 / populate(16 << 20))) << 20
+child = subprocess.Popen([sys.argv[1], "-I", "-S", *sys.argv[2:]])
+while child.poll() is None:
+    populate(size)
+"""
+
 
 @pytest.fixture(params=["python", "shell"])
 def kill(request, namespace):
@@ -96,6 +115,7 @@ def start(namespace, folder, script):
     (folder / "wraps.py").write_text(WRAPS)
     text = script.format(
         python=f"{shlex.quote(sys.executable)} -I -S",
+        python_alone=shlex.quote(sys.executable),
         counts=folder / "counts.py",
         wraps=folder / "wraps.py",
         count=folder / "count",
@@ -228,6 +248,24 @@ def test_a_shell_within_a_shell_goes_on_no_more_than_the_outer_one(kill, namespa
     assert not [name for name in ("next", "later") if (tmp_path / name).exists()]
     seconds = [process.seconds for process in report.gone]
     assert min(seconds) >= 0.4, "no shell ends before the command"
+
+
+def test_a_shell_that_stops_late_is_held_as_well(kill, namespace, tmp_path):
+    """On a loaded host, a process that is ready to run waits for a processor before it stops."""
+    shell = tmp_path / "sh"
+    shutil.copy(pathlib.Path(sys.base_prefix, "bin/python3").resolve(), shell)
+    (tmp_path / "busy.py").write_text(BUSY_SHELL)
+    home = shlex.quote(sys.base_prefix)
+    start(
+        namespace,
+        tmp_path,
+        f"PYTHONHOME={home} LD_LIBRARY_PATH={home}/lib {shlex.quote(str(shell))} -S"
+        " {folder}/busy.py {python_alone} {counts} {count}; true",
+    )
+    report = kill()
+    assert count(tmp_path) == 1
+    assert {process.ended for process in report.gone} == {"TERM"}
+    assert min(process.seconds for process in report.gone) >= 0.4, "it ends before its command"
 
 
 def test_a_command_that_ignores_signals_while_it_cleans_up_keeps_its_shell(
