@@ -49,9 +49,6 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-#: Seconds for which the report can be fetched when the channel has broken. A living controller asks
-#: at once. Without one, nothing has to wait.
-REPORT_SECONDS = 5.0
 #: Seconds in which the client has to read the report.
 SEND_SECONDS = 5
 
@@ -191,11 +188,14 @@ def keep_report(supervisor: "Supervisor", report: str) -> None:
 
 
 def serve_report(supervisor: "Supervisor", report: str) -> None:
-    """Serve the report until a client has it, or the time for that is over."""
-    seconds = supervisor.report_seconds or REPORT_SECONDS
-    until = time.monotonic() + seconds
+    """Serve the report until a client has it, or the time for that is over.
+
+    A broken channel does not show whether the controller lives. If it does, its courier may come
+    late: it is one of many, or its host refuses it at first.
+    """
+    until = time.monotonic() + supervisor.report_seconds
     # a client that connects again and again could keep this process here
-    signal_alarm(int(seconds + 2 * SEND_SECONDS))
+    signal_alarm(supervisor.report_seconds + 2 * SEND_SECONDS)
     # from here on, this process appears at the other end of connections
     supervisor.listener.listen(8)
     # The cookie goes as well. Otherwise a kill pass would take this process for a part of the tree.

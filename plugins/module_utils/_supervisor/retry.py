@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
 
 #: Words of a supervisor that are not part of a request. It removes them itself, but only later.
-NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session", "window", "pulse")
+NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session", "window", "report", "pulse")
 
 
 def claim(options: "SupervisorOptions", program: "Callable[[], str]") -> "Any":

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
             "async": str,
             # `1` if the end of the ssh session counts as one of the channel.
             "session": str,
-            # If a kill order may come as the size of the terminal: the seconds for which the report
-            # is kept after one.
+            # `1` if a kill order may come as the size of the terminal.
             "window": str,
+            # Seconds for which the report is kept; missing if they are 70.
+            "report": str,
             # `1` if the run has a pulse on this host, which ends with the run.
             "pulse": str,
         },

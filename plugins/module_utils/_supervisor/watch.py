@@ -40,6 +40,8 @@ WINDOW_MILLISECONDS = 100
 #: Milliseconds between two tries in a shortage, and seconds beyond the grace period after which it
 #: gives up.
 RETRY_MILLISECONDS, GIVE_UP_SECONDS = 100, 60.0
+#: Seconds for which a report is kept when the pulse shows that the run is gone.
+GONE_REPORT_SECONDS = 5
 #: Signals that a whole process group gets, from a terminal or from an orderly end.
 OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
 
@@ -58,7 +60,7 @@ class Supervisor:
         it.
     taken: descriptors of /dev/null, which are given up in a shortage of descriptors.
     childless: whether nothing is below this process any more.
-    report_seconds: how long the report is kept for a courier; 0 if the channel has broken.
+    report_seconds: how long the report is kept for a courier.
     has_pulse: whether the run has a pulse on this host, which ends with the run.
     pulse: its watch, once the module has run for a while.
     """
@@ -78,9 +80,8 @@ class Supervisor:
         # If the task cuts its own connection, a broken channel means nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self._session = bool(options.pop("session", "") and self._channel)
-        self._ordered_seconds = int(options.pop("window", "0"))
-        self._looks = bool(self._ordered_seconds and self._channel and os.isatty(1))
-        self.report_seconds = 0
+        self._looks = bool(options.pop("window", "") and self._channel and os.isatty(1))
+        self.report_seconds = int(options.pop("report", "70"))
         self._window: Optional[Window] = None
         self.has_pulse = bool(options.pop("pulse", ""))
         self.pulse: Optional[PulseWatch] = None
@@ -272,7 +273,10 @@ class Supervisor:
         Return whether the channel broke, or a kill order came over it.
         """
         if self.pulse is not None:
-            return self.pulse.run_is_gone() or self.pulse.wait(self._poll, self.wakeup)
+            if self.pulse.run_is_gone():
+                self.report_seconds = GONE_REPORT_SECONDS
+                return True
+            return self.pulse.wait(self._poll, self.wakeup)
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
         if self._busy and time.monotonic() >= self._idle_at:
@@ -290,15 +294,12 @@ class Supervisor:
                 )
 
                 self._window = Window(self.options["lease"])
-            ordered = self._window.is_order()
+            return self._window.is_order()
         except Exception:  # noqa: BLE001 - the watch of the channel must go on, whatever is missing
             # There is a shortage, the terminal was hung up or belongs to another user, or this
             # Python has no such module. The courier comes as ever.
             self._looks, self._patience = False, IDLE_MILLISECONDS if self._busy else None
             return False
-        # The guardian lives. Its courier may come late, or have to try again.
-        self.report_seconds = self._ordered_seconds if ordered else 0
-        return ordered
 
     def become_idle(self) -> None:
         """Prepare for a long wait: give memory back."""

@@ -62,6 +62,8 @@ _USUAL_WORDS = frozenset(request_words(KillRequest()))
 
 #: Seconds that a courier's last try may take, and the most for which a host keeps a report besides.
 _REPORT_SECONDS, _RETRY_SECONDS = 10, 600
+#: The seconds for which a supervisor keeps a report if it is not told another number.
+_USUAL_REPORT_SECONDS = 70
 
 #: Characters of a task's name that ps shows.
 _TASK_CHARACTERS = 60
@@ -144,7 +146,9 @@ class Supervision:
         if self.pulse:
             words.append("pulse=1")
         if self.window and not detaches:
-            words.append(f"window={self._report_seconds()}")
+            words.append("window=1")
+        if self._report_seconds() != _USUAL_REPORT_SECONDS:
+            words.append(f"report={self._report_seconds()}")
         if self.task.show_arguments:
             # Encoded: a task named "Stop foo" that runs `pkill -f foo` would otherwise find this
             # command line, and end itself.

@@ -149,7 +149,7 @@ def _interrupt(run: Run, lab: TransportLab, trigger: Trigger) -> None:
 def _alive(host: Host, mine: Sequence[HostProcess]) -> list[str]:
     return [
         process.command
-        for process in census.newcomers(host, frozenset(process.id for process in mine))
+        for process in census.of_tree(host, frozenset(process.id for process in mine))
     ]
 
 

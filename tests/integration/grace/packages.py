@@ -14,6 +14,7 @@ import pytest
 from tests.support.hosts import Host, Lab
 from tests.support.hosts.processes import HostProcess
 from tests.support.run.waiting import until
+from tests.support.trees import census
 
 #: Seconds that the script takes: longer than the grace period of the rows.
 SECONDS = 4
@@ -166,8 +167,8 @@ def has_finished(host: Host) -> bool:
 
 
 def left(host: Host) -> list[str]:
-    """Return the command lines of all processes of the host, but those of its system."""
-    return [process.command for process in host.processes()]
+    """Return the command lines of what is of the tree: all but those of the host's system."""
+    return [process.command for process in census.of_tree(host, frozenset())]
 
 
 def audit(host: Host) -> str:

@@ -21,8 +21,8 @@ from tests.support.trees.rows import play_row
 from tests.support.trees.table import Row, Took, assert_nothing_survived, nothing_survives, rows
 from tests.support.trees.triggers import LOST_CONTROLLER
 
-#: Seconds for which a supervisor keeps its report.
-REPORT_SECONDS = 5.0
+#: Seconds for which a supervisor keeps its report if couriers try only once.
+REPORT_SECONDS = 10.0
 
 
 @rows(
@@ -56,7 +56,7 @@ def test_a_report_that_is_not_fetched_is_not_kept_for_ever(tidy_lab: Lab) -> Non
     known = frozenset(process.id for process in host.processes())
     with started(
         tidy_lab,
-        Setting(hosts=1),
+        Setting(hosts=1, options={"kill_retry_for": 0}),
         collection=True,
         before=LOST_CONTROLLER.before,
         script=gate.script,

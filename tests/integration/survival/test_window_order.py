@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from tests.integration.survival.test_lost_controller import REPORT_SECONDS
 from tests.support.hosts import Lab, ProcessId
 from tests.support.labs import become_hosts
 from tests.support.labs.lab_or_skip import lab_or_skip
@@ -32,6 +31,9 @@ from tests.support.trees.triggers import INT
 
 #: Seconds for which a tree has to live without an order. With one, it ends in less.
 WHILE = 3.0
+
+#: Seconds after the end of the trees until a courier gets in. Each is still trying then.
+LATE = 7.0
 
 #: Options of ssh without a ControlMaster. Then only the frozen client could tell the new size.
 ALONE = {"ssh_args": "-C"}
@@ -127,11 +129,14 @@ def test_nothing_survives_though_no_courier_gets_in(narrow_lab: Lab, become: str
         assert not any(of_task(run, narrow_lab).values()), run.story
 
 
-def test_a_courier_that_comes_late_reports_what_was_ended(narrow_lab: Lab) -> None:
-    """The report of a tree whose channel breaks is gone by then."""
-    with out_of_reach(narrow_lab, setting_of("no")) as run:
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_a_courier_that_comes_late_reports_what_was_ended(
+    narrow_lab: Lab, pipelining: bool
+) -> None:
+    """With pipelining the channel has broken, which does not show that the controller lives."""
+    with out_of_reach(narrow_lab, setting_of("no", pipelining=pipelining)) as run:
         until(lambda: not any(of_task(run, narrow_lab).values()), WHILE, lambda: run.story)
-        time.sleep(REPORT_SECONDS + 2)
+        time.sleep(LATE)
         assert_ends_as_ever(run, narrow_lab)
 
 

@@ -160,12 +160,16 @@ def keepers(now: Any) -> list[Any]:
     return [one for one in now.values() if one.arguments[0].startswith(KEEPER)]
 
 
+@pytest.mark.parametrize("breaks", [False, True], ids=["an order", "a broken channel"])
 @pytest.mark.parametrize("retry_for", [0.0, 60.0])
-def test_the_report_is_kept_for_as_long_as_couriers_try(namespace, tmp_path, retry_for):
+def test_the_report_is_kept_for_as_long_as_couriers_try(namespace, tmp_path, retry_for, breaks):
     """A courier of many may come late. Without the report it would find nothing of the tree."""
     module = make(tmp_path, retry_for=retry_for)
     with standing(namespace, module) as one, socket.socket(socket.AF_UNIX) as courier:
-        set_size(one, order())
+        if breaks:
+            one.hang_up()
+        else:
+            set_size(one, order())
         namespace.wait_for(keepers, "the report")
         namespace.run(["sleep", str(LAST_TRY)])
         namespace.wait_for(lambda now: bool(keepers(now)) is bool(retry_for), "the right time")
