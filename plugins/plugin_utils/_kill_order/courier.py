@@ -185,7 +185,7 @@ class Courier:
             # next line ends the courier itself.
             pass
         os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        self._loop.reap(self._pid)
 
 
 def _leave_room(descriptor: int) -> None:

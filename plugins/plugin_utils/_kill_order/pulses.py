@@ -200,7 +200,7 @@ class _Keeper:
         os.close(self._orders)
         # It has ended, or is about to.
         os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        self._pulses.loop.reap(self._pid)
         self._pid, self._rest = 0, b""
         self.releasing.clear()
         self.attached.clear()

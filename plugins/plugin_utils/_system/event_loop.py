@@ -11,6 +11,7 @@ guardian 5 MB of private memory.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import itertools
 import os
@@ -19,6 +20,9 @@ import time
 import typing as t
 
 Ready = t.Callable[[], object]
+
+#: Seconds between two looks whether a child has ended, at first and at most.
+_FIRST_REAP_SECONDS, _LAST_REAP_SECONDS = 0.002, 5.0
 
 #: Maximum number of polls. Each one serves all descriptors that have something to read.
 _MAX_POLLS = 10_000
@@ -83,6 +87,23 @@ class Loop:
         timer = Timer(call)
         heapq.heappush(self._timers, (self.clock() + seconds, next(self._order), timer))
         return timer
+
+    def reap(self, pid: int, pause: float = _FIRST_REAP_SECONDS) -> None:
+        """Let a child that was sent SIGKILL be waited for. It delays no other call.
+
+        It may wait in the kernel for a device, and end only then.
+
+        Args:
+            pid: of the child.
+            pause: seconds until the next look, if it has not ended.
+        """
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0]
+        except ChildProcessError:
+            return  # this program ignores SIGCHLD
+        if not ended:
+            later = min(2 * pause, _LAST_REAP_SECONDS)
+            self.after(pause, functools.partial(self.reap, pid, later))
 
     def run_while(self, wanted: t.Callable[[], bool]) -> None:
         """Serve as long as `wanted` returns true."""

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -136,27 +135,6 @@ def test_a_guardian_that_stands_still_is_waited_for_once_in_a_run_and_not_in_eac
     assert answer["results"] == plain["results"]
     # Of 62 commands one has waited, and then the main process for the report.
     assert 1 <= answer["vain_waits"] <= 2
-
-
-@pytest.fixture
-def frozen_place(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, which goes on whatever happens."""
-    if os.geteuid() != 0 or not all(map(shutil.which, ("fsfreeze", "mkfs.ext4", "mount"))):
-        pytest.skip("only root can have a file system that stands still")
-    image, place = tmp_path / "image", tmp_path / "place"
-    place.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16 << 20)
-    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
-    if subprocess.run(
-        ["mount", "-o", "loop", str(image), str(place)], check=False, capture_output=True
-    ).returncode:
-        pytest.skip("no loop device can be had")
-    try:
-        yield place
-    finally:
-        subprocess.run(["fsfreeze", "--unfreeze", str(place)], check=False, capture_output=True)
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.parametrize("at", [0, 1, 8])

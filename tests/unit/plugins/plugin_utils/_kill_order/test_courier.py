@@ -154,7 +154,35 @@ def test_a_courier_that_waits_in_the_kernel_holds_up_nothing(
     sent.abandon()
     rescue.cancel()
     assert time.monotonic() - began < 10
-    assert state_of(sent._pid) == ""
+    loop.run_while(lambda: state_of(sent._pid) != "")
+
+
+def test_a_courier_that_no_signal_ends_holds_up_nothing(
+    frozen_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a device: here for a file system that stands still."""
+
+    def write(*dummy: object) -> NoReturn:
+        os.setsid()
+        try:
+            (frozen_place / "file").write_text("")
+        finally:
+            os._exit(0)
+
+    monkeypatch.setattr(courier, "_be_courier", write)
+    subprocess.run(["fsfreeze", "--freeze", str(frozen_place)], check=True)
+    loop, results = Loop(), []
+    lease = Lease("00000001", 0, "web1", "a task", make_terms(), "{}")
+    sent = Courier(lease, loop, lambda dummy, result: results.append(result.outcome))
+    until(lambda: state_of(sent._pid) == "D", 20, "the courier does not wait for the device")
+    thaw = threading.Timer(10, subprocess.run, (["fsfreeze", "--unfreeze", str(frozen_place)],))
+    thaw.start()
+    sent._give_up()
+    assert results == [Outcome.UNREACHABLE]
+    assert state_of(sent._pid) == "D"
+    assert thaw.is_alive(), "the courier was waited for"
+    thaw.join()
+    loop.run_while(lambda: state_of(sent._pid) != "")
 
 
 def state_of(pid: int) -> str:
