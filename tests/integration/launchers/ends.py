@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,7 +24,9 @@ from tests.support.trees.triggers import Trigger
 
 Fire = Callable[[Run, Lab], None]
 
-_CORE = re.compile(r"\S*python\S* (-\S+ )*\S*/ansible(-playbook|-console)?( |$)")
+#: Where these tests run their programs, which may have a blank, or any other directory.
+_BIN = rf"(?:{re.escape(os.path.dirname(sys.executable))}|\S*)"
+_CORE = re.compile(rf"{_BIN}/?python\S* (-\S+ )*{_BIN}/ansible(-playbook|-console)?( |$)")
 
 #: Seconds that a process gets to end, before a CI system kills all.
 CI_PATIENCE = 10.0

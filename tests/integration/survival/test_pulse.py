@@ -267,7 +267,8 @@ def test_a_job_waits_for_a_slow_login(tidy_lab: Lab, tmp_path: Path) -> None:
     """The first client of the pulse shares a connection, and takes no time. The next one does."""
     host, way = tidy_lab["web1"], tmp_path / "way.py"
     way.write_text(SLOWLY)
-    proxy = f"-o ProxyCommand='{sys.executable} {way} %h %p'"
+    # in double quotes: the directory of the clone may have a blank
+    proxy = f"-o ProxyCommand='\"{sys.executable}\" {way} %h %p'"
     setting = Setting(
         hosts=1,
         pipelining=True,
