@@ -11,4 +11,7 @@ try:
 except ImportError:
     import signal as host_signals
 
-__all__ = ("host_signals",)
+__all__ = ("OF_A_GROUP", "host_signals")
+
+#: Signals that a whole process group gets, from a terminal or from an orderly end.
+OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)

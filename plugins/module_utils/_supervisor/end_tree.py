@@ -33,6 +33,10 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
     ENDING_TITLE,
 )
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    OF_A_GROUP,
+    host_signals,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
     SIGCONT,
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
 
 #: Seconds in which the client has to read the report.
 SEND_SECONDS = 5
+#: Seconds for which the report is kept if that keeps the root waiting.
+ROOT_WAITS_SECONDS = 5
 
 
 def end_tree(supervisor: "Supervisor") -> "NoReturn":
@@ -180,7 +186,8 @@ def keep_report(supervisor: "Supervisor", report: str) -> None:
         if os.fork():
             return
     except OSError:
-        pass  # there is no process: then this one serves it, and the root has to wait
+        # there is no process: this one serves it, and the root has to wait
+        supervisor.report_seconds = min(supervisor.report_seconds, ROOT_WAITS_SECONDS)
     try:
         serve_report(supervisor, report)
     finally:
@@ -196,6 +203,7 @@ def serve_report(supervisor: "Supervisor", report: str) -> None:
     until = time.monotonic() + supervisor.report_seconds
     # a client that connects again and again could keep this process here
     signal_alarm(supervisor.report_seconds + 2 * SEND_SECONDS)
+    leave_all_but(supervisor.listener.fileno())
     # from here on, this process appears at the other end of connections
     supervisor.listener.listen(8)
     # The cookie goes as well. Otherwise a kill pass would take this process for a part of the tree.
@@ -206,22 +214,43 @@ def serve_report(supervisor: "Supervisor", report: str) -> None:
         ).encode(),
         environment=True,
     )
-    for descriptor in (1, 2):
-        os.dup2(0, descriptor)
     poll = select.poll()
     poll.register(supervisor.listener.fileno(), select.POLLIN)
     while poll.poll(max(until - time.monotonic(), 0) * 1000):
         connection = _socket.socket(fileno=supervisor.listener._accept()[0])
-        if peer_of(connection)[1] in (0, os.geteuid()):
-            send_report(connection, report.encode("ascii"))
+        if peer_of(connection)[1] in (0, os.geteuid()) and send_report(
+            connection, report.encode("ascii")
+        ):
             until = 0.0  # a client that waits at this moment gets it as well
         connection.close()
 
 
-def send_report(connection: "_socket.socket", text: bytes) -> None:
-    """Send the whole text."""
+def leave_all_but(own: int) -> None:
+    """Hold up nothing that the task or its host needs: keep one descriptor, and heed signals.
+
+    A shutdown of the host waits for what ignores SIGTERM. A process blocks that writes to a pipe
+    which is open, and which nothing reads.
+    """
+    os.close(2)  # the listing needs one, and there may be no other
+    opened = os.listdir("/proc/self/fd")
+    for descriptor in (1, 2):
+        os.dup2(0, descriptor)
+    for descriptor in map(int, opened):
+        if descriptor > 2 and descriptor != own:
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass  # that of the listing itself
+    os.chdir("/")
+    for number in OF_A_GROUP:
+        host_signals.signal(number, host_signals.SIG_DFL)
+
+
+def send_report(connection: "_socket.socket", text: bytes) -> bool:
+    """Send the whole text. Return whether the client was there to the end."""
     connection.settimeout(SEND_SECONDS)
     try:
         connection.sendall(text)
     except OSError:
-        pass  # the client has gone
+        return False
+    return True

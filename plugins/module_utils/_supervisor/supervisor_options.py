@@ -34,7 +34,7 @@ if TYPE_CHECKING:
             "session": str,
             # `1` if a kill order may come as the size of the terminal.
             "window": str,
-            # Seconds for which the report is kept; missing if they are 70.
+            # Seconds for which the report is kept; missing if they are 90.
             "report": str,
             # `1` if the run has a pulse on this host, which ends with the run.
             "pulse": str,

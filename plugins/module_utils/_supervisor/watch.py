@@ -8,6 +8,7 @@ import select
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    OF_A_GROUP,
     host_signals,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import (
@@ -40,10 +41,6 @@ WINDOW_MILLISECONDS = 100
 #: Milliseconds between two tries in a shortage, and seconds beyond the grace period after which it
 #: gives up.
 RETRY_MILLISECONDS, GIVE_UP_SECONDS = 100, 60.0
-#: Seconds for which a report is kept when the pulse shows that the run is gone.
-GONE_REPORT_SECONDS = 5
-#: Signals that a whole process group gets, from a terminal or from an orderly end.
-OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
 
 
 class Supervisor:
@@ -81,7 +78,7 @@ class Supervisor:
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self._session = bool(options.pop("session", "") and self._channel)
         self._looks = bool(options.pop("window", "") and self._channel and os.isatty(1))
-        self.report_seconds = int(options.pop("report", "70"))
+        self.report_seconds = int(options.pop("report", "90"))
         self._window: Optional[Window] = None
         self.has_pulse = bool(options.pop("pulse", ""))
         self.pulse: Optional[PulseWatch] = None
@@ -273,10 +270,7 @@ class Supervisor:
         Return whether the channel broke, or a kill order came over it.
         """
         if self.pulse is not None:
-            if self.pulse.run_is_gone():
-                self.report_seconds = GONE_REPORT_SECONDS
-                return True
-            return self.pulse.wait(self._poll, self.wakeup)
+            return self.pulse.run_is_gone() or self.pulse.wait(self._poll, self.wakeup)
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
         if self._busy and time.monotonic() >= self._idle_at:

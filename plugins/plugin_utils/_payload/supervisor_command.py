@@ -60,10 +60,11 @@ SEARCHES_PYTHON, THEN = "if treekill_python=$", "; then "
 #: The words of a request with only default values.
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
 
-#: Seconds that a courier's last try may take, and the most for which a host keeps a report besides.
-_REPORT_SECONDS, _RETRY_SECONDS = 10, 600
+#: Seconds that a courier's last try may take (see ATTEMPT_TIMEOUT), and the most seconds of tries
+#: for which a host keeps a report.
+_REPORT_SECONDS, _RETRY_SECONDS = 30, 600
 #: The seconds for which a supervisor keeps a report if it is not told another number.
-_USUAL_REPORT_SECONDS = 70
+_USUAL_REPORT_SECONDS = 90
 
 #: Characters of a task's name that ps shows.
 _TASK_CHARACTERS = 60

@@ -22,7 +22,7 @@ from tests.support.trees.table import Row, Took, assert_nothing_survived, nothin
 from tests.support.trees.triggers import LOST_CONTROLLER
 
 #: Seconds for which a supervisor keeps its report if couriers try only once.
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 30.0
 
 
 @rows(

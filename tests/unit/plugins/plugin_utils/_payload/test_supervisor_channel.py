@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import socket
 import subprocess
 import termios
@@ -38,13 +39,18 @@ TREE = (
 )
 
 
+#: The process that keeps the report.
+KEEPER = "treekill: report"
+
+
+def keepers(now):
+    """Return the pids of the processes that keep a report."""
+    return [pid for pid, process in now.items() if process.arguments[0].startswith(KEEPER)]
+
+
 def tree_of(now):
     """Return all processes but the one that keeps the report."""
-    return {
-        pid: process
-        for pid, process in now.items()
-        if not process.arguments[0].startswith("treekill: report")
-    }
+    return {pid: process for pid, process in now.items() if pid not in keepers(now)}
 
 
 def sleeps(now):
@@ -74,6 +80,26 @@ def ends(namespace):
     began = time.monotonic()
     namespace.wait_for(lambda now: not tree_of(now), "the end of the tree")
     return time.monotonic() - began
+
+
+@pytest.mark.parametrize("detaches", [False, True], ids=["a module", "an asynchronous one"])
+def test_the_process_that_keeps_the_report_holds_nothing_up(namespace, tmp_path, detaches):
+    """It stays for a while. Nothing of the task, and no shutdown of its host, waits for it."""
+    module = Module(TREE, tmp_path, detaches=detaches)
+    shell = started(namespace, module, stderr=subprocess.PIPE, cwd=tmp_path)
+    shell.stdout.close()
+    shell.stderr.close()
+    ends(namespace)
+    (pid,) = keepers(namespace.processes())
+    shown = f"cd /proc/{pid} && readlink cwd fd/* && grep SigIgn status"
+    cwd, *opened, ignored = namespace.run(["sh", "-c", shown])[0].splitlines()
+    assert cwd == "/"
+    assert opened[:3] == ["/dev/null"] * 3
+    assert [text.partition(":")[0] for text in opened[3:]] == ["socket"]
+    of_a_group = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+    assert not int(ignored.split()[1], 16) & sum(1 << number - 1 for number in of_a_group)
+    namespace.run(["kill", "-TERM", str(pid)])
+    namespace.wait_for(lambda now: not now, "the end of the report")
 
 
 @pytest.mark.parametrize("python", PYTHONS)

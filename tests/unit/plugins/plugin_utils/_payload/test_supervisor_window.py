@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import socket
 import struct
 import termios
@@ -31,6 +32,7 @@ from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import (
     TREE,
     ends,
     is_complete,
+    keepers,
 )
 from tests.unit.plugins.plugin_utils._payload.test_supervisor_terminal import (
     OnTerminal,
@@ -38,13 +40,15 @@ from tests.unit.plugins.plugin_utils._payload.test_supervisor_terminal import (
 )
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS, Module, both
 
-LEASE = "89abcdef"
+#: Others than those of tests in other processes: the names of sockets are the same in all process
+#: namespaces.
+LEASE, OTHER_LEASE = secrets.token_hex(4), secrets.token_hex(4)
 
 #: Rows and columns of the terminal.
 SHAPE = (31, 101)
 
-#: What keeps a report, and the least seconds for which it does.
-KEEPER, LAST_TRY = "treekill: report", 10
+#: The least seconds for which a report is kept: those of a courier's last try.
+LAST_TRY = 30
 
 #: Seconds in which a supervisor looks several times.
 WHILE = 3 * BAR
@@ -98,7 +102,7 @@ def test_an_order_may_come_before_the_supervisor_looks(namespace, tmp_path):
 @pytest.mark.parametrize(
     "size",
     [
-        order("89abcdee"),
+        order(OTHER_LEASE),
         struct.pack("4H", 50, 132, 1056, 850),
         bytes(8),
         b"\xff" * 8,
@@ -156,28 +160,29 @@ def test_a_look_that_fails_does_not_end_the_watch_of_the_channel(namespace, tmp_
         ends(namespace)
 
 
-def keepers(now: Any) -> list[Any]:
-    return [one for one in now.values() if one.arguments[0].startswith(KEEPER)]
-
-
 @pytest.mark.parametrize("breaks", [False, True], ids=["an order", "a broken channel"])
-@pytest.mark.parametrize("retry_for", [0.0, 60.0])
-def test_the_report_is_kept_for_as_long_as_couriers_try(namespace, tmp_path, retry_for, breaks):
+def test_the_report_is_kept_for_as_long_as_couriers_try(namespace, tmp_path, breaks):
     """A courier of many may come late. Without the report it would find nothing of the tree."""
-    module = make(tmp_path, retry_for=retry_for)
+    module = make(tmp_path, retry_for=60.0)
     with standing(namespace, module) as one, socket.socket(socket.AF_UNIX) as courier:
         if breaks:
             one.hang_up()
         else:
             set_size(one, order())
         namespace.wait_for(keepers, "the report")
-        namespace.run(["sleep", str(LAST_TRY)])
-        namespace.wait_for(lambda now: bool(keepers(now)) is bool(retry_for), "the right time")
-        if retry_for:
-            courier.connect(socket_name(module.run, module.lease))
-            report = b"".join(iter(lambda: courier.recv(65536), b""))
-            assert json.loads(report)["gone"]
-            namespace.wait_for(lambda now: not keepers(now), "the end of the report")
+        # longer than it takes to try once
+        namespace.run(["sleep", str(LAST_TRY + 1)])
+        courier.connect(socket_name(module.run, module.lease))
+        report = b"".join(iter(lambda: courier.recv(65536), b""))
+        assert json.loads(report)["gone"]
+        namespace.wait_for(lambda now: not keepers(now), "the end of the report")
+
+
+def test_the_report_is_kept_no_longer_than_couriers_try(namespace, tmp_path):
+    with standing(namespace, make(tmp_path, retry_for=0.0)) as one:
+        one.hang_up()
+        namespace.wait_for(keepers, "the report")
+        namespace.wait_for(lambda now: not keepers(now), "the end of the report")
 
 
 def test_a_command_that_is_sent_again_ends_the_earlier_run_and_runs(namespace, tmp_path):
