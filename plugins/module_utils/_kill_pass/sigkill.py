@@ -158,7 +158,11 @@ def explain(control: "TreeControl", refusal: str) -> None:
             continue
         if tracked.finishes:
             tracked.reason = "left to finish"
-        elif tracked.role != SUPERVISOR and not control.is_target(tracked):
+        elif (
+            tracked.role != SUPERVISOR
+            and tracked.process.id.start
+            and not control.is_target(tracked)
+        ):
             tracked.reason = "left: kill_children is false"
         elif tracked.denied:
             tracked.reason = "not permitted (owned by %s%s)" % (

@@ -23,7 +23,7 @@ done
 case $run in ????????????????) ;; *) exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) exit 64;; esac
-all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 left=" " dead=" " doubt= doubtful=
+all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1 stopping= left=" " dead=" " doubt= doubtful=
 # its few own tools get the same: the tree may keep the host busy. Only root may do it
 renice -n -20 -p $$ >/dev/null 2>&1
 
@@ -160,7 +160,10 @@ take() {
     return 0
   fi
   fresh="$fresh$id "
-  target "$id" && may_stop "$1" && { send STOP "$id"; [ $? = 2 ] && denied="$denied $id "; }
+  target "$id" && may_stop "$1" && {
+    send STOP "$id"
+    case $? in 0) stopping="$stopping $id";; 2) denied="$denied $id ";; esac
+  }
   return 0
 }
 # has pid $1 had its first signal, or is it not of the tree? Without a signal it goes on with its work: what it starts cleans up nothing.
@@ -331,18 +334,18 @@ below() {
   esac
   take "$1" "" "$born" && grown=1
 }
+# On a busy host, a process that was sent STOP may wait for a processor first: it is in state R then.
 freeze() {
   clock
-  until=$((now + 200))
-  settle
-  while scan; [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]; do settle; done
-}
-# on a busy host, a process that was sent STOP may wait for a processor first: it is in state R then
-settle() {
-  set -- 1 2 3 4 5 6 7 8 9
-  for id in $fresh; do
-    while [ "$1" ] && lives "$id" && [ $state = R ]; do pause 0.05; shift; done
-  done
+  until=$((now + 200)) stop_by=$((now + 50))
+  while
+    for id in $stopping; do
+      while [ "$now" -lt "$stop_by" ] && lives "$id" && [ $state = R ]; do pause 0.05; clock; done
+    done
+    stopping=
+    scan
+    [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]
+  do :; done
 }
 # has the hexadecimal mask $1 the bit of signal $2?
 has_bit() {
@@ -482,6 +485,7 @@ check() {
     if lives "$id" || [ "${id#*_}" = 0 ]; then
       still="$still$id "
       target "$id" && left="$left$id "
+      [ "${id#*_}" = 0 ] && continue
       eval "up_$id=${ppid}_\$start_$ppid name_$id=\$name"
       has "$loose" && sent=${sent:-0}
       case ${1-1}$held in
@@ -588,15 +592,15 @@ user_name() {
 # the reason why pid_start $1 of user $user is still there, into $reason
 explain() {
   lives "$1"
-  if ! target "$1"; then reason="left: kill_children is false"; return; fi
-  case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
-  case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would keep running as an orphan"; return;; esac
   case $fleeting$1 in
     *?_0)
       reason="not confirmed: the host starts processes faster than they can be looked at"
       [ -z "$fleeting" ] || reason="still starting new processes 5 s after KILL"
       return;;
   esac
+  if ! target "$1"; then reason="left: kill_children is false"; return; fi
+  case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
+  case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would keep running as an orphan"; return;; esac
   if [ "$state" = D ]; then reason="uninterruptible (state D)"; else reason="still there 5 s after KILL (state $state)"; fi
 }
 rows() {

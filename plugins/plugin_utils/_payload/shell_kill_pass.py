@@ -19,8 +19,8 @@ import re
 
 _SCRIPT = pathlib.Path(__file__).with_name("kill_pass.sh")
 
-#: A space that no shell needs. The script has none of these words in a string.
-_NEEDLESS = re.compile(r"(?<=;) (?=(?:do|then|done|fi|esac)\b)")
+#: Spaces that no shell needs. The script has none of these words in a string.
+_NEEDLESS = re.compile(r"(?<=;) (?=(?:do|then|done|fi|esac)\b)| (?=&&|\|\|)|(?<=&&|\|\|) ")
 
 
 @functools.cache

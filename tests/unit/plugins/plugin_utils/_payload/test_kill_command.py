@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import to_json
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload import cache
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload import cache, shell_kill_pass
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import ProgramTexts
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.host_report import (
     parse_report,
@@ -190,6 +190,21 @@ def test_the_command_line_is_short_and_quoted_for_any_number_of_shells():
     for dummy in range(3):
         line = shlex.quote(f"/bin/sh -c {shlex.quote(line)}")
     assert len(line) < 128 * 1024
+
+
+def test_the_script_for_a_shell_means_what_was_written():
+    """A shell prints both texts as it has understood them."""
+
+    def understood(text):
+        function = f"all() {{\n{text}\n}}\ndeclare -f all"
+        return subprocess.run(
+            ["bash", "--posix", "-c", function], check=True, capture_output=True, text=True
+        ).stdout
+
+    written = Path(shell_kill_pass.__file__).with_name("kill_pass.sh").read_text()
+    sent = shell_kill_pass.shell_text()
+    assert len(sent) < len(written)
+    assert understood(sent) == understood(written)
 
 
 def test_the_shell_also_lets_a_process_clean_up(namespace, tmp_path):

@@ -68,8 +68,8 @@ signal.signal(signal.SIGTERM, signal.SIG_DFL)
 os.waitpid(pid, 0)
 """
 
-#: Is taken for a shell, by its name. It waits for that one, and is busy in the kernel meanwhile: it
-#: is ready to run for 0.2 s each time, and a stop reaches it only then.
+#: Is taken for a shell, by its name. It waits for that one. Meanwhile it is busy in the kernel: for
+#: 0.2 s each time it is ready to run, and a stop does not reach it.
 BUSY_SHELL = """
 import mmap, subprocess, sys, time
 NO_HUGE_PAGES, POPULATE_WRITE = 15, 23
