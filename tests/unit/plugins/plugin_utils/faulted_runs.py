@@ -31,7 +31,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible.playbook.play_context import PlayContext
@@ -180,7 +182,13 @@ class _Fault:
         return int(struct.unpack_from("=q", self._count, 8)[0])
 
     def count_vain_wait(self) -> None:
+        """Count, and print what the guardian is doing."""
         struct.pack_into("=q", self._count, 8, self.vain_waits + 1)
+        print(f"waited in vain at message {self.messages}", file=sys.stderr)
+        traceback.print_stack()
+        for name in ("stat", "wchan", "syscall", "stack"):
+            with contextlib.suppress(OSError):
+                print(name, Path(f"/proc/{self.guardian}/{name}").read_text(), file=sys.stderr)
 
     def count(self) -> None:
         """Count, before each message."""

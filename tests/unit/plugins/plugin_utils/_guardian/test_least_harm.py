@@ -89,6 +89,11 @@ class Runs:
                     os.kill(pid, signal.SIGKILL)
         return answer
 
+    @property
+    def errors(self) -> str:
+        """All that was printed there, with the place of each vain wait."""
+        return Path(self._errors.name).read_text()
+
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -144,7 +149,7 @@ def test_a_run_waits_for_nothing_where_the_file_system_of_its_journal_is_frozen(
     order = {"fault": "file system frozen", "at": at, "seconds": 4.0, "journal": str(frozen_place)}
     answer = runs.play(**order)
     assert_unharmed(runs, answer, order)
-    assert answer["vain_waits"] == 0
+    assert answer["vain_waits"] == 0, runs.errors
 
 
 def test_a_run_begins_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place):
@@ -153,7 +158,7 @@ def test_a_run_begins_where_the_file_system_of_its_journal_is_frozen(runs, froze
     try:
         answer = runs.play(journal=str(frozen_place / "journal"))
         assert_unharmed(runs, answer, "frozen from the start")
-        assert answer["vain_waits"] == 0
+        assert answer["vain_waits"] == 0, runs.errors
     finally:
         thaw.wait(60)
 
