@@ -23,7 +23,13 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import mark_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import read_ready
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    LocalTable,
+    group_of,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.shared_proxies import (
+    shared_proxies,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
@@ -62,7 +68,10 @@ class RunProcesses:
         return process.id if process else None
 
     def below(self, worker: ProcessId, trees: t.Sequence[Lease] = ()) -> list[ProcessId]:
-        """Return all that this worker has started, without the trees of these local leases."""
+        """Return all that this worker has started, without the trees of these local leases.
+
+        The proxies of shared connections are left out: other runs may need them.
+        """
         cookie = _cookies_of(trees) if trees else None
 
         def leave_out(pid: int) -> bool:
@@ -75,7 +84,9 @@ class RunProcesses:
             )
 
         pids = descendants([worker.pid], self.table.children, leave_out)
-        return [process for process in map(self.identify, pids) if process is not None]
+        shared = shared_proxies(self.table, pids)
+        found = (self.identify(pid) for pid in pids if pid not in shared)
+        return [process for process in found if process is not None]
 
     def group_below(self, worker: ProcessId) -> list[ProcessId]:
         """Return what this worker has started, as far as it is in the worker's process group."""
@@ -165,11 +176,3 @@ def _access_mode(pid: int, descriptor: str) -> int:
     with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as lines:
         flags = next((line.split()[1] for line in lines if line.startswith("flags:")), "0")
     return int(flags, 8) & os.O_ACCMODE
-
-
-def group_of(process: ProcessId) -> int:
-    """Return the process group of a process; 0 if it is gone."""
-    try:
-        return os.getpgid(process.pid)
-    except ProcessLookupError:
-        return 0

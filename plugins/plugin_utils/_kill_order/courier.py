@@ -36,6 +36,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_o
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_clients import (
     SshClients,
+    end_group,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
@@ -118,22 +119,22 @@ class Courier:
 
     def _read(self) -> None:
         chunk = read_ready(self._pipe)
-        if chunk is None:
-            self._end()
-            self._on_end(self, self._result())
-        else:
+        if chunk is not None:
             self._answer += chunk
-
-    def _result(self) -> LeaseResult:
+            return
         try:
-            return LeaseResult.from_message(json.loads(self._answer))
+            result = LeaseResult.from_message(json.loads(self._answer))
         except (ValueError, MessageError):
             # The courier was killed, for example by the system for lack of memory. Its progress is
             # unknown, so another one is sent.
-            return LeaseResult(
+            result = LeaseResult(
                 Outcome.UNREACHABLE,
                 "the process that carried the kill order ended without an answer",
             )
+            self._end()
+        else:
+            self._leave()
+        self._on_end(self, result)
 
     def abandon(self) -> None:
         """End the courier without a result. What it has started on the host goes on there."""
@@ -173,17 +174,17 @@ class Courier:
             time.sleep(_STOP_LOOK_SECONDS)
 
     def _end(self) -> None:
-        """End the courier and its session. Without an answer, a client may hang there."""
+        """End the courier and its group. Without an answer, a client may hang there."""
+        # The courier leads that group until it is waited for, so the pid is still its own. It may
+        # not have reached setsid. The next line ends the courier itself.
+        end_group(self._pid)
+        self._leave()
+
+    def _leave(self) -> None:
+        """End the courier. One that has answered has ended its clients itself."""
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
-        # The courier leads that group until it is waited for, so the pid is still its own.
-        try:
-            os.killpg(self._pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            # The courier had not reached setsid, or only a setuid client is left of the group. The
-            # next line ends the courier itself.
-            pass
         os.kill(self._pid, signal.SIGKILL)
         self._loop.reap(self._pid)
 
@@ -248,6 +249,8 @@ def _carry_out(lease: Lease, mode: PassMode, kill_began: float) -> LeaseResult:
         return LeaseResult(Outcome.CONFIRMED, report=order.masked(report))
     # Whatever a plugin raises, the user reads it as the reason.
     except Exception as error:  # noqa: BLE001
+        # The plugin may have left its client.
+        end_group(os.getpid())
         outcome, reason = _failure(error)
         return LeaseResult(outcome, order.masked_reason(reason))
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import secrets
 import select
-import signal
 import threading
 import time
 import typing as t
@@ -25,6 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.held_c
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_clients import (
     SshClients,
+    end_group,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.pulse_command import (
     PulseOutput,
@@ -236,5 +236,5 @@ class PulseProcess:
         # The other thread makes no new connection meanwhile.
         self._leaves = True
         SshClients.below(os.getpid()).end()
-        os.killpg(0, signal.SIGKILL)
+        end_group(os.getpid())
         os._exit(0)

@@ -46,8 +46,8 @@ _FREEZE_SECONDS = 2.0
 _REPLY_SECONDS = 5.0
 
 #: The longest wait at the end of an uninterrupted run if the guardian has already left a worker
-#: without an answer.
-_UNRESPONSIVE_REPLY_SECONDS = 1.0
+#: without an answer. The guardian itself may wait for a disk: see DISK_SECONDS.
+_UNRESPONSIVE_REPLY_SECONDS = 2.0
 
 #: Seconds between two looks whether the guardian is gone, while the main process waits for trees.
 _LOOK_SECONDS = 0.5

@@ -63,6 +63,14 @@ def kill_all(processes: t.Iterable[ProcessId]) -> None:
             signaller.send(process, signal.SIGKILL)
 
 
+def group_of(process: ProcessId) -> int:
+    """Return the process group of a process; 0 if it is gone."""
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return 0
+
+
 def identify(pid: int) -> ProcessId:
     """Return the identity of a process that is known to exist: this one or its parent.
 

@@ -10,7 +10,6 @@ Between two polls a job has no channel that could break. The pulse of its run is
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.support.labs.watchful_hosts import CLIENT_ALIVE_COUNT_MAX, CLIENT_ALI
 from tests.support.run import controller, gate
 from tests.support.run.play import PARAMIKO, Setting
 from tests.support.run.polls import wait_for_second_poll
+from tests.support.run.relays import shared, through_relay
 from tests.support.run.run import Run, started
 from tests.support.run.waiting import stays, until
 from tests.support.trees import tree
@@ -246,34 +246,17 @@ def test_a_run_by_paramiko_that_goes_on_keeps_its_jobs(
         until(lambda: not host.processes(PULSE), 10, lambda: f"a pulse is left\n{run.story}")
 
 
-#: A way to a host on which each login takes some seconds.
-SLOWLY = """
-import os, socket, sys, threading, time
-time.sleep(5)
-host = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-
-def send():
-    while text := os.read(0, 65536):
-        host.sendall(text)
-    host.shutdown(socket.SHUT_WR)
-
-threading.Thread(target=send, daemon=True).start()
-while text := host.recv(65536):
-    os.write(1, text)
-"""
-
-
 def test_a_job_waits_for_a_slow_login(tidy_lab: Lab, tmp_path: Path) -> None:
-    """The first client of the pulse shares a connection, and takes no time. The next one does."""
-    host, way = tidy_lab["web1"], tmp_path / "way.py"
-    way.write_text(SLOWLY)
-    # in double quotes: the directory of the clone may have a blank
-    proxy = f"-o ProxyCommand='\"{sys.executable}\" {way} %h %p'"
+    """The first client of the pulse shares a connection, and takes no time. The next one does.
+
+    That one makes a connection, which others share. It outlives the pulse.
+    """
+    host = tidy_lab["web1"]
     setting = Setting(
         hosts=1,
         pipelining=True,
         keywords={**POLLED, "poll": 20},
-        variables={host.name: {"ansible_ssh_extra_args": proxy}},
+        variables={host.name: through_relay(tmp_path, seconds=5.0)},
     )
     with started(tidy_lab, setting, collection=True, script=gate.after_daemons) as run:
         gate.wait_at(run, host)
@@ -286,8 +269,10 @@ def test_a_job_waits_for_a_slow_login(tidy_lab: Lab, tmp_path: Path) -> None:
         until(lambda: not attached(host), 10, lambda: f"the pulse goes on\n{run.story}")
         wait_for_attached(run, host)
         assert task_of(run, host) == present, run.story
-        gate.open_gate(run, host)
-        assert run.wait(60) == 0, run.story
+        with shared(run) as others:
+            gate.open_gate(run, host)
+            assert run.wait(60) == 0, run.story
+            assert others.answers(), run.story
 
 
 def test_a_task_does_not_wait_for_the_client_of_a_pulse(tidy_lab: Lab, tmp_path: Path) -> None:

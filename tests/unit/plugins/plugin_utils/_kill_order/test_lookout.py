@@ -115,9 +115,9 @@ class Hosts(Loop):
             pid = int(line.split()[0])
             # Those that have ended are not children any more.
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+                if not os.waitpid(pid, os.WNOHANG)[0]:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
 
     @property
     def watched(self) -> int:
@@ -127,6 +127,14 @@ class Hosts(Loop):
 
 def is_there(pid: int) -> bool:
     return os.path.exists(f"/proc/{pid}")
+
+
+def ends(hosts: Hosts, pid: int) -> None:
+    """Return when a courier has ended, and was waited for."""
+    deadline = time.monotonic() + LONG
+    while is_there(pid):
+        assert time.monotonic() < deadline, f"courier {pid} goes on"
+        hosts.after_seconds(0.1)
 
 
 @pytest.fixture
@@ -278,7 +286,7 @@ def test_a_look_that_is_not_wanted_any_more_is_ended(hosts, lookout, changes):
     [(pid, dummy)] = hosts.sent(PassMode.LOOK)
     assert is_there(pid)
     lookout.forget(one.lease)
-    assert not is_there(pid)
+    ends(hosts, pid)
     assert changes == []
 
 
@@ -314,7 +322,7 @@ def test_a_courier_gets_more_time_for_as_long_as_there_is_a_reason(hosts, reason
     assert (ended, is_there(pid)) == ([], True)
     hosts.after_seconds(0.5)
     assert ended == [LeaseResult(Outcome.UNREACHABLE, f"no answer within {seconds:.0f} s")]
-    assert not is_there(pid)
+    ends(hosts, pid)
 
 
 @pytest.mark.parametrize("finishes", [True, False])

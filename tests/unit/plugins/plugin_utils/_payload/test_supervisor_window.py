@@ -182,6 +182,7 @@ def test_the_report_is_kept_no_longer_than_couriers_try(namespace, tmp_path):
     with standing(namespace, make(tmp_path, retry_for=0.0)) as one:
         one.hang_up()
         namespace.wait_for(keepers, "the report")
+        namespace.run(["sleep", str(LAST_TRY)])
         namespace.wait_for(lambda now: not keepers(now), "the end of the report")
 
 
