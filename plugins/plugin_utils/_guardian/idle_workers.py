@@ -11,9 +11,9 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.run_processes import (
     RunProcesses,
-    group_of,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import TASK_SIGNAL
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import group_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId

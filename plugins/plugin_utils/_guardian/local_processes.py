@@ -26,7 +26,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.no_sessi
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.run_processes import (
     RunProcesses,
-    group_of,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.window_order import (
     FrozenLease,
@@ -36,6 +35,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_fi
     forget,
     shared_passwords,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import group_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
