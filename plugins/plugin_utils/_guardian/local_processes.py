@@ -115,6 +115,7 @@ class LocalProcesses:
         for lease in held:
             if lease.terms.local:
                 trees[lease.worker].append(lease)
+        begun: dict[str, tuple[ProcessId | None, list[ProcessId]]] = {}
         for lease in held:
             # The main process has all workers below it, and it ends the run itself.
             worker = (
@@ -129,9 +130,17 @@ class LocalProcesses:
                 if lease.terms.local or worker is None
                 else self._processes.below(worker, trees[worker.pid])
             )
-            for process in ([worker] if worker else []) + clients:
+            for process in [*([worker] if worker else []), *clients[:1]]:
                 self._processes.send(process, signal.SIGSTOP)
-            self._frozen[lease.lease] = _Frozen(worker, clients)
+            begun[lease.lease] = worker, clients
+        # What a client has started may be the proxy of a connection that others share. One look at
+        # all processes shows which.
+        ours = {*self._processes.without_shared(one for pair in begun.values() for one in pair[1])}
+        for name, (worker, found) in begun.items():
+            clients = [client for client in found if client in ours]
+            for process in clients[1:]:
+                self._processes.send(process, signal.SIGSTOP)
+            self._frozen[name] = _Frozen(worker, clients)
             if worker is not None:
                 self._leases_of[worker] += 1
         # When all are stopped: a client that ends later shows no environment any more.
@@ -296,7 +305,7 @@ class LocalProcesses:
             if orphan is not None and orphan not in stopped:
                 # The worker may not have reached its own clean-up. Core ends what a worker has
                 # started here, too.
-                below = self._processes.below(orphan)
+                below = self._processes.without_shared(self._processes.below(orphan))
                 passwords = self._passwords_of(below)
                 for process in below:
                     if group_of(process) == orphan.pid:

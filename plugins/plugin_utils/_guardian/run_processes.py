@@ -70,7 +70,7 @@ class RunProcesses:
     def below(self, worker: ProcessId, trees: t.Sequence[Lease] = ()) -> list[ProcessId]:
         """Return all that this worker has started, without the trees of these local leases.
 
-        The proxies of shared connections are left out: other runs may need them.
+        Proxies of shared connections may be among them: see `without_shared`.
         """
         cookie = _cookies_of(trees) if trees else None
 
@@ -84,14 +84,20 @@ class RunProcesses:
             )
 
         pids = descendants([worker.pid], self.table.children, leave_out)
-        shared = shared_proxies(self.table, pids)
-        found = (self.identify(pid) for pid in pids if pid not in shared)
-        return [process for process in found if process is not None]
+        return [process for process in map(self.identify, pids) if process is not None]
+
+    def without_shared(self, processes: t.Iterable[ProcessId]) -> list[ProcessId]:
+        """Return these processes without the proxies of connections that other runs may need."""
+        processes = [*processes]
+        shared = shared_proxies(self.table, {process.pid for process in processes})
+        return [process for process in processes if process.pid not in shared]
 
     def group_below(self, worker: ProcessId) -> list[ProcessId]:
         """Return what this worker has started, as far as it is in the worker's process group."""
         group = group_of(worker)
-        return [process for process in self.below(worker) if group and group_of(process) == group]
+        return self.without_shared(
+            process for process in self.below(worker) if group and group_of(process) == group
+        )
 
     def workers(self, pids: t.Iterable[int]) -> set[int]:
         """Return those of these processes that are workers of the run: they hold the lifeline."""
@@ -134,7 +140,8 @@ class RunProcesses:
                 process = self.identify(pid)
                 if process is not None and pid != os.getpid():
                     strays.append(process)
-        return strays
+        shared = shared_proxies(self.table, {one.pid for one in strays}, leader=os.getpid())
+        return [process for process in strays if process.pid not in shared]
 
     def _is_of_a_command(self, pid: int, run: str) -> bool:
         """Whether a process belongs to a client with a cookie of the run.

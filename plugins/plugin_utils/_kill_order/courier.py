@@ -36,7 +36,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_o
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_clients import (
     SshClients,
-    end_group,
+    end_own_clients,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
@@ -122,8 +122,11 @@ class Courier:
         if chunk is not None:
             self._answer += chunk
             return
+        self._close()
         try:
             result = LeaseResult.from_message(json.loads(self._answer))
+            # It has ended its clients itself.
+            os.kill(self._pid, signal.SIGKILL)
         except (ValueError, MessageError):
             # The courier was killed, for example by the system for lack of memory. Its progress is
             # unknown, so another one is sent.
@@ -131,9 +134,8 @@ class Courier:
                 Outcome.UNREACHABLE,
                 "the process that carried the kill order ended without an answer",
             )
-            self._end()
-        else:
-            self._leave()
+            SshClients.below(self._pid).end_with_leader()
+        self._loop.reap(self._pid)
         self._on_end(self, result)
 
     def abandon(self) -> None:
@@ -150,12 +152,14 @@ class Courier:
 
     def _break_off(self, reason: str) -> None:
         """End the courier before its answer, with its clients, and remove their passwords."""
+        # The search needs descriptors, and these may be the last ones.
+        self._close()
         try:
             self._stop()
-            clients = SshClients.below(self._pid)
+            SshClients.below(self._pid).end_with_leader()
         finally:
-            self._end()
-        clients.end()
+            os.kill(self._pid, signal.SIGKILL)
+            self._loop.reap(self._pid)
         self._on_end(self, LeaseResult(Outcome.UNREACHABLE, reason))
 
     def _stop(self) -> None:
@@ -173,20 +177,10 @@ class Courier:
         while os.waitid(os.P_PID, self._pid, states) is None and time.monotonic() < until:
             time.sleep(_STOP_LOOK_SECONDS)
 
-    def _end(self) -> None:
-        """End the courier and its group. Without an answer, a client may hang there."""
-        # The courier leads that group until it is waited for, so the pid is still its own. It may
-        # not have reached setsid. The next line ends the courier itself.
-        end_group(self._pid)
-        self._leave()
-
-    def _leave(self) -> None:
-        """End the courier. One that has answered has ended its clients itself."""
+    def _close(self) -> None:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
-        os.kill(self._pid, signal.SIGKILL)
-        self._loop.reap(self._pid)
 
 
 def _leave_room(descriptor: int) -> None:
@@ -208,6 +202,7 @@ def _be_courier(lease: Lease, write_end: int, mode: PassMode, kill_began: float)
     gc.freeze()
     bound_memory()
     answer = json.dumps(_carry_out(lease, mode, kill_began).to_message()).encode()
+    end_own_clients()
     while answer:
         written = os.write(write_end, answer)
         answer = answer[written:]
@@ -249,8 +244,6 @@ def _carry_out(lease: Lease, mode: PassMode, kill_began: float) -> LeaseResult:
         return LeaseResult(Outcome.CONFIRMED, report=order.masked(report))
     # Whatever a plugin raises, the user reads it as the reason.
     except Exception as error:  # noqa: BLE001
-        # The plugin may have left its client.
-        end_group(os.getpid())
         outcome, reason = _failure(error)
         return LeaseResult(outcome, order.masked_reason(reason))
 

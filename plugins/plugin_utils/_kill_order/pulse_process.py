@@ -24,7 +24,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.held_c
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.ssh_clients import (
     SshClients,
-    end_group,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.pulse_command import (
     PulseOutput,
@@ -235,6 +234,5 @@ class PulseProcess:
         # Core removes a password when its client has ended. This process does not wait for that.
         # The other thread makes no new connection meanwhile.
         self._leaves = True
-        SshClients.below(os.getpid()).end()
-        end_group(os.getpid())
+        SshClients.below(os.getpid()).end_with_leader()
         os._exit(0)

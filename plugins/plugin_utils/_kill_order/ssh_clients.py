@@ -41,30 +41,39 @@ _PROGRAMS = ("ssh", "sshpass")
 
 @dataclasses.dataclass(frozen=True)
 class SshClients:
-    """The clients that were there when they were looked for."""
+    """All that a process of ours has started, as it was when it was looked for.
 
+    leader: the process, which leads a process group.
+    clients: its ssh clients, and all others of its group.
+    shares: whether a proxy that others need is in the group.
+    passwords: the files of the clients.
+    """
+
+    leader: int
     clients: tuple[ProcessId, ...]
+    shares: bool
     passwords: t.AbstractSet[str]
 
     @classmethod
     def below(cls, pid: int) -> SshClients:
-        """Return the ssh clients below a process, and its forks that are about to become one.
+        """Return ssh clients below a process, forks that are about to become one, and its group.
 
         A kill pass on this machine is below a courier, too. It goes on, since it may have stopped a
         tree.
         """
         table = LocalTable()
         below = descendants([pid], table.children, lambda dummy: False)
-        shared = shared_proxies(table, below)
+        living = {one.id.pid: one.id for one in map(table.process, table.pids()) if one is not None}
+        group = {one for one, process in living.items() if group_of(process) == pid} - {pid}
+        shared = shared_proxies(table, {*below, *group}, leader=pid)
         fork = table.arguments(pid)
-        found = (
-            table.process(one)
-            for one in below
-            if one not in shared
-            and (table.program(one) in _PROGRAMS or table.arguments(one) == fork)
-        )
+        clients = {
+            one for one in below if table.program(one) in _PROGRAMS or table.arguments(one) == fork
+        }
         return cls(
-            tuple(process.id for process in found if process is not None),
+            pid,
+            tuple(living[one] for one in sorted((clients | group) - shared) if one in living),
+            bool(shared),
             shared_passwords(table, below),
         )
 
@@ -73,15 +82,18 @@ class SshClients:
         kill_all(self.clients)
         forget(self.passwords)
 
+    def end_with_leader(self) -> None:
+        """End them and the group's leader, which has not been waited for."""
+        self.end()
+        if not self.shares:
+            # This also ends what they have started meanwhile. The leader may not have reached
+            # setsid, or only a setuid client may be left of the group.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.leader, signal.SIGKILL)
+        os.kill(self.leader, signal.SIGKILL)
 
-def end_group(leader: int) -> None:
-    """Send SIGKILL to all other processes of the group that a process of ours leads."""
-    table = LocalTable()
-    if not table.usable:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
-        return
-    found = (table.process(pid) for pid in table.pids() if pid != leader)
-    group = {one.id.pid: one.id for one in found if one and group_of(one.id) == leader}
-    shared = shared_proxies(table, group, orphans=True)
-    kill_all(process for pid, process in group.items() if pid not in shared)
+
+def end_own_clients() -> None:
+    """End the clients that a plugin has left below this process."""
+    if LocalTable().children(os.getpid()):
+        SshClients.below(os.getpid()).end()

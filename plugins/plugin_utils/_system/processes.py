@@ -64,10 +64,10 @@ def kill_all(processes: t.Iterable[ProcessId]) -> None:
 
 
 def group_of(process: ProcessId) -> int:
-    """Return the process group of a process; 0 if it is gone."""
+    """Return the process group of a process; 0 if it is gone, or may not be asked for."""
     try:
         return os.getpgid(process.pid)
-    except ProcessLookupError:
+    except OSError:
         return 0
 
 

@@ -11,8 +11,9 @@ share it.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
+import stat
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -20,50 +21,95 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 
+#: Runs a client, and is none.
+_WRAPPER = "sshpass"
 _CLIENT = "ssh"
 
-#: A proxy talks to its client by these. The client has the other ends at others, and so has the
-#: ControlMaster, which is a fork of it.
-_OF_PROXY = ("0", "1")
-_OF_ANY_PROGRAM = ("0", "1", "2")
+#: What the title of a ControlMaster ends with.
+_MASTER_TITLE = b" [mux]"
+
+#: Errors that show that a process is gone, or belongs to another user.
+_NOT_OURS = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
 
 
-def shared_proxies(table: ProcTable, processes: Collection[int], orphans: bool = False) -> set[int]:
-    """Return those of these processes that an ssh process needs which is none of them.
+class _Ends(t.NamedTuple):
+    """The ends of pipes that a process has open."""
+
+    read: set[str]
+    written: set[str]
+
+    def lead_to(self, other: _Ends) -> bool:
+        """Whether one of the two reads what the other one writes."""
+        return not (self.read.isdisjoint(other.written) and self.written.isdisjoint(other.read))
+
+
+def shared_proxies(table: ProcTable, processes: Collection[int], leader: int = 0) -> set[int]:
+    """Return those of these processes that a ControlMaster needs which is none of them.
+
+    A proxy and its master read what the other one writes. A client of a master hands it its own
+    descriptors, so that both read the same: it is no proxy.
+
+    If the processes of this machine can't be read, each that may be a proxy counts as one.
 
     Args:
         table: of this machine.
-        processes: pids of a process's descendants, or of a process group.
-        orphans: whether a proxy may be among them whose client is gone.
+        processes: pids of descendants of a process, or of a process group.
+        leader: of that group. Then a proxy may be among them whose client is gone.
     """
     parents = {pid: process.ppid for pid in processes if (process := table.process(pid))}
-    pipes = {
-        pid: _pipes_of(pid, _OF_PROXY)
+    left = {
+        # An orphan may be a client too, which has more pipes.
+        pid: _ends_of(pid, () if parent in parents else ("0", "1"))
         for pid, parent in parents.items()
-        if (table.program(parent) == _CLIENT if parent in parents else orphans)
+        if (table.program(parent) != _WRAPPER if parent in parents else leader not in (0, parent))
     }
-    wanted = set[str]().union(*pipes.values())
-    held = set[str]()
-    for pid in table.pids() if wanted else ():
-        if pid not in parents and table.program(pid) == _CLIENT:
-            held |= wanted & _pipes_of(pid)
-    found = {pid for pid, ends in pipes.items() if ends & held}
-    below = [pid for pid in parents if pid not in found]
-    while more := {pid for pid in below if parents[pid] in found} - found:
+    found = {pid for pid, ends in left.items() if ends is None}
+    programs = {_CLIENT, *(table.program(parents[pid]) for pid in left)} - {""}
+    pids = table.pids() if left else []
+    if not pids:
+        found.update(left)
+    for pid in pids:
+        if len(found) == len(left):
+            break
+        # The program first: to read the title of a process that hangs may take forever.
+        if pid not in parents and table.program(pid) in programs and _is_master(table, pid):
+            ends = _ends_of(pid)
+            found |= {one for one, own in left.items() if ends is None or own and own.lead_to(ends)}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return found
 
 
-def _pipes_of(pid: int, descriptors: Collection[str] = ()) -> set[str]:
-    """Return the pipes that a process has at these descriptors; without any, at all but 0 to 2.
+def _is_master(table: ProcTable, pid: int) -> bool:
+    try:
+        return b"".join(table.arguments(pid)[:1]).endswith(_MASTER_TITLE)
+    except OSError:
+        return True  # there is a shortage
 
-    There are none if it is gone, or belongs to another user.
+
+def _ends_of(pid: int, descriptors: Collection[str] = ()) -> _Ends | None:
+    """Return the ends of pipes that a process has, at these descriptors or at any.
+
+    Return None if there is a shortage.
+
+    There are none if it is gone, or belongs to another user. The mode of a link in /proc/PID/fd
+    shows for what its file is open: see proc_pid_fd(5).
     """
+    ends = _Ends(set(), set())
     folder = f"/proc/{pid}/fd"
-    found = set()
-    with contextlib.suppress(OSError):
-        for name in descriptors or os.listdir(folder):
-            with contextlib.suppress(FileNotFoundError):  # it has just closed that one
-                if descriptors or name not in _OF_ANY_PROGRAM:
-                    found.add(os.readlink(f"{folder}/{name}"))
-    return {link for link in found if link.startswith("pipe:")}
+    try:
+        names = descriptors or os.listdir(folder)
+    except OSError as error:
+        return ends if error.errno in _NOT_OURS else None
+    for name in names:
+        try:
+            link = os.readlink(f"{folder}/{name}")
+            mode = os.lstat(f"{folder}/{name}").st_mode
+        except OSError:
+            continue  # it has just closed that one
+        if link.startswith("pipe:"):
+            if mode & stat.S_IRUSR:
+                ends.read.add(link)
+            if mode & stat.S_IWUSR:
+                ends.written.add(link)
+    return ends
