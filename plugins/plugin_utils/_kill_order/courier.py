@@ -125,8 +125,6 @@ class Courier:
         self._close()
         try:
             result = LeaseResult.from_message(json.loads(self._answer))
-            # It has ended its clients itself.
-            os.kill(self._pid, signal.SIGKILL)
         except (ValueError, MessageError):
             # The courier was killed, for example by the system for lack of memory. Its progress is
             # unknown, so another one is sent.
@@ -134,8 +132,11 @@ class Courier:
                 Outcome.UNREACHABLE,
                 "the process that carried the kill order ended without an answer",
             )
-            SshClients.below(self._pid).end_with_leader()
-        self._loop.reap(self._pid)
+            self._end()
+        else:
+            # It has ended its clients itself.
+            os.kill(self._pid, signal.SIGKILL)
+            self._loop.reap(self._pid)
         self._on_end(self, result)
 
     def abandon(self) -> None:
@@ -154,12 +155,8 @@ class Courier:
         """End the courier before its answer, with its clients, and remove their passwords."""
         # The search needs descriptors, and these may be the last ones.
         self._close()
-        try:
-            self._stop()
-            SshClients.below(self._pid).end_with_leader()
-        finally:
-            os.kill(self._pid, signal.SIGKILL)
-            self._loop.reap(self._pid)
+        self._stop()
+        self._end()
         self._on_end(self, LeaseResult(Outcome.UNREACHABLE, reason))
 
     def _stop(self) -> None:
@@ -176,6 +173,15 @@ class Courier:
         until = time.monotonic() + _STOP_SECONDS
         while os.waitid(os.P_PID, self._pid, states) is None and time.monotonic() < until:
             time.sleep(_STOP_LOOK_SECONDS)
+
+    def _end(self) -> None:
+        """End the courier, with all that it has started."""
+        try:
+            SshClients.below(self._pid).end_with_leader()
+        except OSError:
+            # There is a shortage: the processes can't be read.
+            os.kill(self._pid, signal.SIGKILL)
+        self._loop.reap(self._pid)
 
     def _close(self) -> None:
         self._limit.cancel()
