@@ -246,7 +246,12 @@ class Transactions:
         if name in LOCKS or name in _APT or _is_python(name):
             locked = locked_files(pid)
         now = table.process(pid)
-        return now is not None and now.id == tracked.process.id and self._counts(name, locked)
+        return (
+            now is not None
+            and now.id == tracked.process.id
+            and self._counts(name, locked)
+            and not (locked and _is_ending(pid))
+        )
 
     def _counts(self, name: str, locked: "Set[str]") -> bool:
         """Whether a program with these locks is in a transaction."""
@@ -309,6 +314,18 @@ def _is_of_root(pid: int) -> bool:
         return os.stat("/proc/%d/exe" % pid).st_uid == 0
     except OSError:
         return False
+
+
+def _is_ending(pid: int) -> bool:
+    """Whether a process is about to end. Its locks go one by one then, and show nothing.
+
+    See PF_EXITING among the flags of proc_pid_stat(5).
+    """
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as fields:
+            return bool(int(fields.read().rpartition(b")")[2].split()[6]) & 4)
+    except OSError:
+        return True
 
 
 def locked_files(pid: int) -> "Set[str]":

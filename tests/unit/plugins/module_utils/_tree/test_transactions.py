@@ -18,6 +18,9 @@ import time
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._tree import (
+    transactions as transactions_of_module,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
     CARRIES,
     IN_TRANSACTION,
@@ -156,6 +159,22 @@ def test_a_program_with_a_lock_counts_while_it_holds_the_lock(started, program, 
     assert is_in(holder.pid)
     assert not is_in(waiter.pid)
     assert not is_in(holder.pid, programs="rpm")
+
+
+def test_a_program_that_is_ending_gives_its_locks_up_one_by_one_and_does_not_count(
+    started, program, tmp_path, monkeypatch
+):
+    """An apt-get that was downloading would seem to install. Its locks are read before its end."""
+    running = started(shell_with_lock(program("apt-get"), tmp_path / "lock-frontend"))
+    files = transactions_of_module.locked_files(running.pid)
+    assert is_in(running.pid)
+    monkeypatch.setattr(transactions_of_module, "locked_files", lambda dummy: files)
+    monkeypatch.setattr(ProcTable, "program", lambda dummy, pid: "apt-get")
+    monkeypatch.setattr(transactions_of_module, "_is_of_root", bool)
+    assert is_in(running.pid)
+    os.killpg(running.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_in(running.pid)
 
 
 def test_a_program_without_a_lock_counts_by_its_file(started, program):
