@@ -103,7 +103,14 @@ def ended(run: Run, end: End) -> Left:
 
 
 def abort(run: Run) -> None:
-    """Abort, as core asks for it."""
+    """Abort, as core asks for it. Before core reads keys, Ctrl-C is a signal that it drops."""
+    assert run.terminal is not None
+    line = run.terminal.line
+    until(
+        lambda: not termios.tcgetattr(line)[3] & termios.ICANON,
+        20,
+        lambda: f"it reads no keys\n{run.story}",
+    )
     type_keys(run, b"\x03")
     until(lambda: "to abort" in run.output, 20, lambda: f"not asked\n{run.story}")
     type_keys(run, b"a")
