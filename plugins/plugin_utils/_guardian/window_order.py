@@ -39,6 +39,9 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.module_utils._lease.window_order import (
     ordered_size,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.shared_proxies import (
+    MASTER_TITLE,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
@@ -51,9 +54,6 @@ _File = tuple[int, int]
 
 #: See devices.txt of the kernel. The minor number is the index of the terminal.
 _SLAVE_MAJOR = 136
-
-#: The end of the title that OpenSSH gives to a ControlMaster in the background.
-_MASTER_TITLE = b" [mux]"
 
 #: What stands for the program of a process that has ended or belongs to another user.
 _HIDDEN = ""
@@ -162,7 +162,7 @@ def _is_master(pid: int, table: ProcessTable) -> bool:
         title = table.arguments(pid)
     except OSError:
         return False  # There is a shortage, and the couriers must not wait for its end.
-    return bool(title) and title[0].endswith(_MASTER_TITLE)
+    return bool(title) and title[0].endswith(MASTER_TITLE)
 
 
 def _terminals_of(pid: int) -> set[_File]:

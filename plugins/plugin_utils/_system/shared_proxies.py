@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
 _WRAPPER = "sshpass"
 _CLIENT = "ssh"
 
-#: What the title of a ControlMaster ends with.
-_MASTER_TITLE = b" [mux]"
+#: The end of the title that OpenSSH gives to a ControlMaster in the background.
+MASTER_TITLE = b" [mux]"
 
 #: Errors that show that a process is gone, or belongs to another user.
 _NOT_OURS = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
@@ -82,7 +82,7 @@ def shared_proxies(table: ProcTable, processes: Collection[int], leader: int = 0
 
 def _is_master(table: ProcTable, pid: int) -> bool:
     try:
-        return b"".join(table.arguments(pid)[:1]).endswith(_MASTER_TITLE)
+        return b"".join(table.arguments(pid)[:1]).endswith(MASTER_TITLE)
     except OSError:
         return True  # there is a shortage
 
